@@ -1,0 +1,57 @@
+"""The literature behind each method: `siderea cite` prints it as BibTeX.
+
+Only references that were checked stand in ``citations.bib``; each room adds those of its methods.
+"""
+
+import re
+from importlib.resources import files
+
+from siderea.errors import DataError
+
+__all__ = ["METHODS", "bibtex", "entries"]
+
+METHODS: dict[str, tuple[str, ...]] = {
+    "galah": ("Buder2021", "Kos2017"),
+    "map": ("Traven2017", "vanderMaaten2008"),
+    "tsne": ("vanderMaaten2008", "Policar2024"),
+    "pca": ("Halko2011",),
+    "wavelength": ("Ciddor1996",),
+}
+"""Which entries each method rests on."""
+
+
+def entries() -> dict[str, str]:
+    """Return every BibTeX entry by key."""
+    text = files("siderea").joinpath("citations.bib").read_text(encoding="utf-8")
+    return {key: entry.strip() for entry, key in re.findall(r"(@\w+\{(\w+),.*?\n\})", text, re.S)}
+
+
+def bibtex(method: str | None = None) -> str:
+    """Return the BibTeX of one method, or of everything.
+
+    Parameters
+    ----------
+    method : str, optional
+        A key of `METHODS`.
+
+    Returns
+    -------
+    str
+        BibTeX entries separated by blank lines.
+
+    Raises
+    ------
+    DataError
+        If the method is not known.
+
+    Examples
+    --------
+    >>> print(bibtex("wavelength").splitlines()[0])
+    @article{Ciddor1996,
+    """
+    known = entries()
+    if method is None:
+        return "\n\n".join(known.values())
+    if method not in METHODS:
+        raise DataError(f"method: found {method!r}; expected one of {', '.join(METHODS)}")
+    return "\n\n".join(known[key] for key in METHODS[method])

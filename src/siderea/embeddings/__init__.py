@@ -1,0 +1,1 @@
+"""Maps of many spectra in few dimensions, as scikit-learn estimators."""

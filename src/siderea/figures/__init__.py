@@ -1,0 +1,1 @@
+"""Plots only: arrays in, matplotlib Figure out."""

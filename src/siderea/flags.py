@@ -1,0 +1,42 @@
+"""Quality flags: one bit each, with its meaning in one line."""
+
+from enum import IntFlag
+
+__all__ = ["SpectrumFlag", "describe"]
+
+
+class SpectrumFlag(IntFlag):
+    """What is known to be wrong with a spectrum (column ``flags`` of a catalogue)."""
+
+    NONE = 0
+    MISSING_ARM = 1  #: at least one arm of the instrument is absent: ivar is 0 there
+    NO_RV = 2  #: no radial velocity: the spectrum was left in the barycentric frame
+    NON_FINITE = 4  #: NaN or infinite pixels were found, and masked
+    BAD_ERROR = 8  #: zero, negative or non-finite errors were found, and the pixels masked
+    ZERO_SNR = 16  #: an arm holds no signal: its median flux is not above zero
+    NO_CONTINUUM = 32  #: an arm's continuum could not be fitted: the arm is masked
+    COSMIC_RAY = 64  #: narrow positive spikes were found, and masked
+    PIPELINE = 128  #: the survey's own reduction flags this spectrum
+    NO_GOOD_PIXELS = 256  #: not one usable pixel is left
+    DUPLICATE_ID = 512  #: the same identifier occurs more than once in the input; the first is kept
+
+
+def describe(value: int) -> str:
+    """Spell out a flag value.
+
+    Parameters
+    ----------
+    value : int
+        A combination of `SpectrumFlag` bits.
+
+    Returns
+    -------
+    str
+        The names of the bits joined by ``|``, or an empty string for 0.
+
+    Examples
+    --------
+    >>> describe(3)
+    'MISSING_ARM|NO_RV'
+    """
+    return "|".join(flag.name for flag in SpectrumFlag if flag & value and flag.name)

@@ -1,0 +1,1 @@
+"""The only room that touches files: one reader per product, and the survey store."""

@@ -1,0 +1,1 @@
+"""Whole jobs: what is run in which order, in chunks, resumable."""

@@ -1,0 +1,1 @@
+"""Surveys with the truth known."""

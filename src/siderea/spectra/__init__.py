@@ -1,0 +1,1 @@
+"""Wavelengths, Doppler shifts, resampling, broadening, continuum, masks: N spectra at once."""
