@@ -18,7 +18,6 @@ class SpectrumFlag(IntFlag):
     COSMIC_RAY = 64  #: narrow positive spikes were found, and masked
     PIPELINE = 128  #: the survey's own reduction flags this spectrum
     NO_GOOD_PIXELS = 256  #: not one usable pixel is left
-    DUPLICATE_ID = 512  #: the same identifier occurs more than once in the input; the first is kept
 
 
 def describe(value: int) -> str:

@@ -1,1 +1,39 @@
-"""The command line: one thin file per subcommand, arguments to pipeline to files."""
+"""The command line: one thin file per subcommand, arguments to pipeline to files.
+
+A subcommand imports its rooms only when it runs, so that ``siderea --help`` answers at once.
+Exit codes: 0 success; 2 bad input, with one clear line on stderr; 1 a failure of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from siderea.cli import cite, demo, embed, info, ingest, report
+from siderea.errors import SidereaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="siderea",
+    help="Machine learning on large stellar surveys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (ingest, embed, report, info, demo, cite):
+    app.command(command.__name__.rpartition(".")[2])(command.run)
+
+
+def main() -> None:
+    """Run the command line; errors of the input become one line and exit code 2."""
+    try:
+        app()
+    except SidereaError as error:
+        print(f"siderea: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("siderea: interrupted; run the same command again to resume", file=sys.stderr)
+        sys.exit(130)

@@ -146,13 +146,12 @@ class StoreWriter:
         """Rows of `next_source` that are committed already (it straddles two chunks)."""
         return int(self.store.manifest["progress"].get("skip_rows", 0))
 
-    def ids(self) -> set[str]:
-        """Return the identifiers that are committed already."""
-        return {
-            one
-            for part in map(self._part, range(len(self.store) // self.chunk_rows))
-            for one in pq.read_table(part, columns=["id"])["id"].to_pylist()
-        }
+    def ids(self) -> list[str]:
+        """Return the identifiers that are committed already, in the order of the rows."""
+        parts = map(self._part, range(len(self.store) // self.chunk_rows))
+        return [
+            one for part in parts for one in pq.read_table(part, columns=["id"])["id"].to_pylist()
+        ]
 
     def append(self, spectra: Spectra, sources: ArrayLike | None = None) -> None:
         """Add rows; whole chunks go to the disk at once.

@@ -1,0 +1,76 @@
+"""The table of readers: what ``siderea ingest PRODUCT`` knows, and how each finds its sources.
+
+A source is what gives spectra together: four CCD files of one GALAH star, or one file elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from siderea.errors import DataError
+from siderea.io.native import InstrumentGrid, NativeSpectrum
+
+__all__ = ["READERS", "Reader", "reader"]
+
+FITS_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
+TABLE_SUFFIXES = (".npz", ".csv", ".ecsv", ".txt", ".dat", ".fits", ".parquet")
+
+Group = Callable[[Iterable[Path]], Mapping[str, tuple[Path, ...]]]
+Read = Callable[..., list[NativeSpectrum]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one product is read.
+
+    Parameters
+    ----------
+    module : str
+        Module of `siderea.io`, imported only when the product is used.
+    suffixes : tuple of str
+        File endings that count inside a folder.
+    """
+
+    module: str
+    suffixes: tuple[str, ...] = FITS_SUFFIXES
+
+    def _module(self) -> Any:
+        return import_module(f"siderea.io.{self.module}")
+
+    def group(self, paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
+        """Gather files into sources, sorted by name; one file each unless the reader knows."""
+        grouping = getattr(self._module(), "group", None)
+        if grouping is not None:
+            return dict(grouping(paths))
+        return {str(path): (Path(path),) for path in sorted(paths)}
+
+    def read(self, paths: tuple[Path, ...]) -> list[NativeSpectrum]:
+        """Read the spectra of one source on their own pixels."""
+        found = self._module().read_native(paths if len(paths) > 1 else paths[0])
+        return list(found) if isinstance(found, (list, tuple)) else [found]
+
+    def grid(self, natives: list[NativeSpectrum]) -> InstrumentGrid:
+        """Return the product's common grid; ``natives`` tell it where the product has none."""
+        module = self._module()
+        return module.GRID if hasattr(module, "GRID") else module.grid_of(natives)
+
+
+READERS = {
+    "galah": Reader("galah"),
+    "apogee": Reader("apogee"),
+    "lamost": Reader("lamost"),
+    "sdss": Reader("sdss"),
+    "table": Reader("table", TABLE_SUFFIXES),
+}
+"""Readers by the name of their product."""
+
+
+def reader(product: str) -> Reader:
+    """Look a product's reader up by name."""
+    if product not in READERS:
+        raise DataError(f"product: found {product!r}; expected one of {', '.join(READERS)}")
+    return READERS[product]
