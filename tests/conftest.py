@@ -22,3 +22,49 @@ def real_data() -> Path:
     if folder is None:
         pytest.skip("no real data: set SIDEREA_DATA to the folder that holds galah_dr3/ ...")
     return folder
+
+
+def write_mock_star(folder: Path, sobject_id: str, *, rv: float = 0.0, snr: float = 80.0) -> dict:
+    """Write one schematic star in GALAH format; return its files by CCD and its truth."""
+    import numpy as np
+
+    from siderea.io.galah_format import CCD_GRIDS, write_ccd
+    from siderea.simulate.schematic import line_spectrum
+    from siderea.spectra.doppler import to_rest
+
+    rng = np.random.default_rng(int(sobject_id) % 2**32)
+    files = {}
+    for ccd, (start, step) in enumerate(CCD_GRIDS, 1):
+        wavelength = start + step * np.arange(4096)
+        truth = line_spectrum(to_rest(wavelength, rv), 5700.0, 4.4, 0.0)
+        x = np.linspace(-1, 1, 4096)
+        counts = truth * 2000.0 * (1 + 0.2 * x - 0.1 * x**2 + 0.05 * x**3)
+        error = np.full(4096, 1.0 / snr)
+        counts = counts * (1 + rng.normal(0, error))
+        files[ccd] = write_ccd(
+            folder,
+            sobject_id,
+            ccd,
+            counts=counts,
+            relative_error=error,
+            normalised=truth,
+            rv=rv,
+            barycentric_velocity=10.0,
+        )
+    return files
+
+
+@pytest.fixture(scope="session")
+def mock_galah(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with 24 stars in GALAH format; the last lacks CCD 4."""
+    folder = tmp_path_factory.mktemp("mock_galah")
+    for star in range(24):
+        files = write_mock_star(folder, f"{100_000 + star:015d}", rv=5.0 * star - 60.0)
+    files[4].unlink()
+    return folder
+
+
+@pytest.fixture
+def mock_star():
+    """Return the writer of one schematic star, see `write_mock_star`."""
+    return write_mock_star

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 __all__ = ["run"]
 
 
-class Method(str, Enum):
+class Method(StrEnum):
     """Methods of dimensionality reduction."""
 
     tsne = "tsne"

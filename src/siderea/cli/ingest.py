@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 __all__ = ["run"]
 
 
-class Product(str, Enum):
+class Product(StrEnum):
     """Products that can be read."""
 
     galah = "galah"
@@ -21,7 +21,7 @@ class Product(str, Enum):
     table = "table"
 
 
-class FrameName(str, Enum):
+class FrameName(StrEnum):
     """Frames of the stored wavelengths."""
 
     rest = "rest"
@@ -66,7 +66,7 @@ def run(
 
     preparation = replace(Preparation.of(product.value), frame=frame.value)
     if not normalise:
-        preparation = replace(preparation, continuum="none")
+        preparation = replace(preparation, continuum=None)
     if mask is not None:
         names = tuple(name for name in mask.replace(" ", "").split(",") if name not in ("", "none"))
         preparation = replace(preparation, masks=names)

@@ -381,4 +381,3 @@ def _table_text(product: FitsProduct, column: str) -> str:
     if column not in product.column_names(4):
         return ""
     return str(product.columns(4, column)[0].ravel()[0]).strip()
-

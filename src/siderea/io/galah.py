@@ -26,7 +26,8 @@ from siderea.data import Spectra
 from siderea.errors import DataError, NotThisProductError
 from siderea.flags import SpectrumFlag
 from siderea.io.fits_product import FitsProduct, open_product
-from siderea.io.native import Arm, Frame, InstrumentGrid, NativeSpectrum, clean, to_common_grid
+from siderea.io.native import Arm, Frame, InstrumentGrid, NativeSpectrum, to_common_grid
+from siderea.io.pixels import clean
 from siderea.spectra.doppler import velocity_from_factor
 from siderea.spectra.wavelength import log_grid
 
@@ -44,6 +45,7 @@ ARM_PIXELS = 4096
 Extension = Literal["raw", "normalised"]
 
 _NAME = re.compile(r"(\d{15})([1-4])\.fits(?:\.gz)?")
+_NORMALISED, _EXTNAME = 4, "normalised spectra"
 _SPECTROGRAPH = {"BL": 0, "GN": 1, "RD": 2, "RR": 3}
 
 
@@ -215,14 +217,13 @@ class _Ccd:
         self.snr = float(np.median(self.pixel_snr)) if usable.size else 0.0
 
     def _normalised(self, product: FitsProduct) -> tuple[NDArray | None, NDArray | None]:
-        names = product.names()
-        if "NORMALISED SPECTRA" not in (name.upper() for name in names):
+        # By number: looking extensions up by name would parse the long headers of them all.
+        if not product.has(_NORMALISED) or product.text("EXTNAME", _NORMALISED) != _EXTNAME:
             return None, None
-        last = len(names) - 1
-        flux = np.asarray(product.image(last, ndim=1), dtype=np.float64)
+        flux = np.asarray(product.image(_NORMALISED, ndim=1), dtype=np.float64)
         if flux.size != self.flux.size:
             raise product.wrong(f"{flux.size} normalised for {self.flux.size} raw pixels")
-        return flux, _linear_grid(product.header(last), flux.size, product)
+        return flux, _linear_grid(product.header(_NORMALISED), flux.size, product)
 
     @property
     def rv(self) -> float:
@@ -254,8 +255,6 @@ def _check(product: FitsProduct) -> fits.Header:
     if product.text("INSTRUME") != "HERMES-2dF" or product.text("SPECTID") not in _SPECTROGRAPH:
         found = product.text("INSTRUME") or product.text("TELESCOP") or "no instrument"
         raise product.wrong(f"a FITS file of another product ({found})")
-    if len(product) < 2:
-        raise product.wrong("no error extension")
     return product.header(0)
 
 

@@ -31,7 +31,7 @@ def describe_store(path: str | Path) -> str:
         f"product     {manifest['provenance'].get('product', 'unknown')}, by siderea "
         f"{manifest['siderea']}",
         f"failures    {manifest.get('n_failures', 0)} of {manifest.get('n_sources', len(store))}",
-        f"pixels      {store.n_pixels:,} in {store.medium}, chunks of {manifest['chunk_rows']} rows",
+        f"pixels      {store.n_pixels:,}, {store.medium}, chunks of {manifest['chunk_rows']} rows",
     ]
     for name, arm, power in zip(store.arm_names, store.arms, manifest["resolution"], strict=True):
         first, last = store.wavelength[arm.start], store.wavelength[arm.stop - 1]

@@ -7,8 +7,7 @@ grid: telluric bands are masked where they fall, and the continuum is divided ou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from siderea.errors import DataError
 from siderea.flags import SpectrumFlag
 from siderea.io.native import Arm, Frame, InstrumentGrid, NativeSpectrum, to_common_grid
 from siderea.spectra import masks
-from siderea.spectra.continuum import normalise
+from siderea.spectra.continuum import GALAH, ContinuumRecipe, normalise
 
 __all__ = ["Preparation", "prepare"]
 
@@ -33,17 +32,14 @@ class Preparation:
     ----------
     frame : {"rest", "barycentric"}
         Frame of the stored wavelengths.
-    continuum : {"chebyshev", "spline", "none"}
-        How the continuum is fitted; ``"none"`` stores the flux as it is.
-    degree : int or tuple of int
-        Chebyshev degree, for all arms or one per arm.
+    continuum : ContinuumRecipe or None
+        How the continuum is fitted; None stores the flux as it is.
     masks : tuple of {"cosmic", "telluric"}
         What is masked (ivar 0; the flux is kept).
     """
 
     frame: Frame = "rest"
-    continuum: Literal["chebyshev", "spline", "none"] = "chebyshev"
-    degree: int | tuple[int, ...] = 4
+    continuum: ContinuumRecipe | None = field(default_factory=ContinuumRecipe)
     masks: tuple[str, ...] = MASKS
 
     def __post_init__(self) -> None:
@@ -57,14 +53,14 @@ class Preparation:
         return _OF_PRODUCT.get(product, cls())
 
 
+# At low resolution a long arm needs a spline, and a cosmic ray is no narrower than a line.
+_LOW_RESOLUTION = Preparation(continuum=ContinuumRecipe(method="spline"), masks=("telluric",))
 _OF_PRODUCT = {
-    # The survey's own polynomial degrees (read off its normalised extension, raw/normalised).
-    "galah": Preparation(degree=(3, 3, 4, 4)),
-    "lamost": Preparation(continuum="spline", masks=("telluric",)),
-    "sdss": Preparation(continuum="spline", masks=("telluric",)),
-    "table": Preparation(continuum="none", masks=()),
+    "galah": Preparation(continuum=GALAH),
+    "lamost": _LOW_RESOLUTION,
+    "sdss": _LOW_RESOLUTION,
+    "table": Preparation(continuum=None, masks=()),
 }
-"""Low-resolution surveys: long arms need a spline, and a cosmic ray looks like a line there."""
 
 
 def prepare(
@@ -91,8 +87,9 @@ def prepare(
     spectra = to_common_grid(natives, grid, frame=preparation.frame)
     if "telluric" in preparation.masks:
         spectra = masks.apply(spectra, _telluric(spectra, preparation.frame))
-    if preparation.continuum != "none":
-        spectra, _ = normalise(spectra, method=preparation.continuum, degree=preparation.degree)
+    if preparation.continuum is not None:
+        velocity = None if preparation.frame == "rest" else _column(spectra, "rv")
+        spectra, _ = normalise(spectra, preparation.continuum, velocity=velocity)
     return spectra.with_flux(spectra.flux.astype(np.float32), spectra.ivar.astype(np.float32))
 
 
@@ -109,16 +106,17 @@ def _without_cosmic_rays(native: NativeSpectrum) -> NativeSpectrum:
 
 def _telluric(spectra: Spectra, frame: Frame) -> NDArray[np.bool_]:
     """Return where telluric bands fall, spectrum by spectrum."""
-    table = spectra.table
-    zero = np.zeros(len(spectra))
-    earth = (
-        table["barycentric_velocity"].to_numpy(float) if "barycentric_velocity" in table else zero
-    )
-    star = table["rv"].to_numpy(float) if "rv" in table else zero
     return masks.telluric(
         spectra.wavelength,
         spectra.medium,
-        barycentric_velocity=np.nan_to_num(earth),
-        rv=np.nan_to_num(star),
+        barycentric_velocity=np.nan_to_num(_column(spectra, "barycentric_velocity")),
+        rv=np.nan_to_num(_column(spectra, "rv")),
         frame=frame,
     )
+
+
+def _column(spectra: Spectra, name: str) -> NDArray[np.float64]:
+    """Return a column of the table as floats, NaN where there is none."""
+    if name not in spectra.table:
+        return np.full(len(spectra), np.nan)
+    return spectra.table[name].to_numpy(dtype=float)

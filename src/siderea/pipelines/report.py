@@ -141,7 +141,9 @@ def _arms(store: SurveyStore) -> list[dict[str, str]]:
         rows.append(
             {
                 "name": name,
-                "span": f"{store.wavelength[arm.start]:.1f} to {store.wavelength[arm.stop - 1]:.1f}",
+                "span": " to ".join(
+                    f"{store.wavelength[i]:.1f}" for i in (arm.start, arm.stop - 1)
+                ),
                 "resolution": f"{power:,.0f}" if np.isfinite(power) else "unknown",
                 "snr": f"{np.median(known):.1f}" if known.size else "unknown",
                 "missing": f"{int(np.isnan(values).sum()):,}" if column in table else "unknown",
