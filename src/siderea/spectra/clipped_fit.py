@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 __all__ = ["clipped_fit", "covered", "masked_quantile"]
 
@@ -24,22 +27,17 @@ def clipped_fit(
     pairs = _Pairs(design, penalty)
     kept = (_start(flux, weight > 0) & (weight > 0)) | held
     coefficients = np.zeros((len(flux), design.shape[1]))
-    rising = np.zeros(len(flux))  # σ of the round before: what the level is corrected by
+    rising = np.zeros(len(flux))
     active = np.arange(len(flux))
     for _ in range(max(1, iterations)):
         root = np.sqrt(weight[active])
-        lift = np.divide(
-            _truncated_mean(*cuts) * rising[active, None],
-            root,
-            out=np.zeros_like(root),
-            where=root > 0,
-        )
-        lift[held[active]] = 0.0
-        coefficients[active] = pairs.solve(
-            flux[active] - lift, np.where(kept[active], weight[active], 0.0)
-        )
+        good = (root > 0) & ~held[active]
+        # What the kept pixels' mean lies above the continuum, by σ of the round before.
+        lift = np.where(good, _level(*cuts) * rising[active, None], 0.0)
+        shifted = flux[active] - np.divide(lift, root, out=np.zeros_like(root), where=good)
+        coefficients[active] = pairs.solve(shifted, np.where(kept[active], weight[active], 0.0))
         residual = (flux[active] - coefficients[active] @ design.T) * root
-        rising[active] = _sigma(residual, kept[active], root > 0, cuts)
+        rising[active] = _sigma(residual - lift, kept[active] & good, good, cuts)
         sigma = rising[active, None]
         new = (residual >= -cuts[0] * sigma) & (residual <= cuts[1] * sigma) & (root > 0)
         new |= held[active]
@@ -94,13 +92,27 @@ def _sigma(
     return np.fmax(sigma, floor)
 
 
-def _truncated_mean(lower: float, upper: float) -> float:
-    """Return the mean of a unit Gaussian cut at −lower and upper."""
+@lru_cache
+def _level(lower: float, upper: float) -> float:
+    """Return by how many σ (as `_sigma` measures it) a clipped mean lies above the continuum.
+
+    The fixed point of the clipping for pure Gaussian noise about a continuum at 0: with the mean
+    u of what lies within (−lower s, upper s), and s the 68.27 % quantile of what rises above u
+    (measured from u), the answer is u/s. Correcting by it leaves noise without lines unbiased.
+    """
     if lower == upper:
         return 0.0
-    density = np.exp(-0.5 * np.array([lower, upper]) ** 2) / np.sqrt(2 * np.pi)
-    part = 0.5 * (erf(upper / np.sqrt(2)) + erf(lower / np.sqrt(2)))
-    return float((density[0] - density[1]) / part)
+
+    def mean(scale: float) -> float:
+        low, high = -lower * scale, upper * scale
+        return float((norm.pdf(low) - norm.pdf(high)) / (norm.cdf(high) - norm.cdf(low)))
+
+    def excess(scale: float) -> float:
+        u = mean(scale)
+        return float(norm.isf(norm.sf(u) * (1 - _ONE_SIGMA))) - u - scale
+
+    scale = brentq(excess, 0.05, 5.0)
+    return mean(scale) / scale
 
 
 def masked_quantile(values: NDArray, good: NDArray[np.bool_], q: float) -> NDArray[np.float64]:
