@@ -1,0 +1,384 @@
+"""The t-SNE map of a sample, and the places of new spectra on it.
+
+t-SNE (van der Maaten & Hinton 2008, J. Mach. Learn. Res. 9, 2579) as computed by openTSNE (Poličar,
+Stražar & Zupan 2024, J. Stat. Softw. 109, 1), with three things of our own: neighbours from faiss,
+points reordered so that neighbours lie near each other in memory, and new points that meet a frozen
+map, each for itself.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike, NDArray
+from openTSNE import TSNEEmbedding, _tsne
+from openTSNE.affinity import Affinities, joint_probabilities_nn
+from openTSNE.quad_tree import QuadTree
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.utils.validation import check_is_fitted
+
+from siderea.embeddings.neighbours import FaissIndex, Neighbours, finite_rows
+from siderea.errors import DataError
+
+__all__ = ["Progress", "TSNEMap"]
+
+Progress = Callable[[int, float], object]
+"""Called with (iteration, Kullback-Leibler divergence) as a map is made."""
+
+_SMALLEST = 4
+"""Fewer points than this have no neighbourhood to preserve."""
+
+_STEP = 50
+"""Iterations between two looks at the divergence."""
+
+_EARLY_ITERATIONS = 250
+"""Iterations with exaggerated attraction, as in openTSNE."""
+
+_START_STD = 1e-4
+"""Spread of the starting positions along the first axis, as in openTSNE."""
+
+_AUTO_MIN, _AUTO_MAX, _AUTO_GAIN = 500, 3000, 2e-3
+"""``n_iter=None``: at least, at most, and the relative gain in a step below which it ends."""
+
+_PLACED_PERPLEXITY = 5
+"""Perplexity of a new point against the map, as in openTSNE's transform."""
+
+
+class TSNEMap(TransformerMixin, BaseEstimator):
+    """A two-dimensional t-SNE map that new spectra can be placed on.
+
+    Parameters
+    ----------
+    perplexity : float
+        Effective number of neighbours; lowered, with a warning, to (N − 1)/3 for small samples.
+    passes : int
+        Only 1: the whole sample at once.
+    early_exaggeration : float
+        Attraction is multiplied by this during the first 250 iterations.
+    n_iter : int, optional
+        Iterations after those. By default the descent ends when the divergence falls by less than
+        0.2 % in 50 iterations, after 500 to 3,000 of them.
+    random_state : int
+        Seed; the same seed and ``n_jobs`` give the same map.
+    n_jobs : int
+        Threads; -1 is all processors.
+
+    Attributes
+    ----------
+    embedding_ : (N, 2) ndarray
+        The map, in the order of the input, its bounding box centred on the origin.
+    kl_divergence_ : float
+        Kullback-Leibler divergence of the map from the neighbourhoods.
+    n_iter_ : int
+        Iterations made, the early ones included.
+    perplexity_ : float
+        Perplexity that was used.
+    n_features_in_ : int
+        Columns D of the input.
+
+    Notes
+    -----
+    The learning rate is N / exaggeration in either phase (Belkina et al. 2019, Nat. Commun. 10,
+    5415), the start is the first two principal components. Distances on the map mean little beyond
+    the nearest neighbours.
+    """
+
+    def __init__(
+        self,
+        perplexity: float = 30,
+        passes: int = 1,
+        *,
+        early_exaggeration: float = 12,
+        n_iter: int | None = None,
+        random_state: int = 0,
+        n_jobs: int = -1,
+    ) -> None:
+        self.perplexity = perplexity
+        self.passes = passes
+        self.early_exaggeration = early_exaggeration
+        self.n_iter = n_iter
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: Any = None, *, callback: Progress | None = None) -> Self:
+        """Make the map.
+
+        Parameters
+        ----------
+        X : (N, D) array-like
+            Points: scores, latent coordinates or spectra without gaps.
+        y : None
+            Ignored; scikit-learn's convention.
+        callback : callable, optional
+            Called with (iteration, divergence) every 50 iterations; what it returns is ignored.
+
+        Returns
+        -------
+        TSNEMap
+            Itself.
+
+        Raises
+        ------
+        DataError
+            On fewer than 4 points, values that are not finite, or parameters out of range.
+        """
+        points = self._adopt(X)
+        perplexity = self._affordable_perplexity(len(points))
+        k = min(len(points) - 1, int(3 * perplexity))
+        self._index = self._new_index(points, k)
+        order, P = _ordered_affinities(self._index.build(), perplexity, self._threads)
+        start = _start(points, self.random_state)[order]
+        layout = TSNEEmbedding(start, _Known(P), n_jobs=self._threads)
+        self.n_iter_ = self._descend(layout, callback)
+        embedding = np.empty(layout.shape)
+        embedding[order] = np.asarray(layout)
+        self.embedding_ = _centred(embedding)
+        self.kl_divergence_ = float(layout.kl_divergence)
+        self.perplexity_ = float(perplexity)
+        return self
+
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, *, callback: Progress | None = None
+    ) -> NDArray[np.float64]:
+        """Make the map, and return the places (N, 2) of the points on it; see `fit`."""
+        return self.fit(X, callback=callback).embedding_.copy()
+
+    def from_map(self, X: ArrayLike, embedding: ArrayLike) -> Self:
+        """Take up a map that was made and stored before, so that `transform` works on it.
+
+        Parameters
+        ----------
+        X : (N, D) array-like
+            The points that the map was made of.
+        embedding : (N, 2) array-like
+            Their places on it.
+
+        Returns
+        -------
+        TSNEMap
+            Itself. ``kl_divergence_`` and ``n_iter_`` are not known to it.
+
+        Raises
+        ------
+        DataError
+            If the two do not belong together, or are not finite.
+        """
+        points = self._adopt(X)
+        places = np.asarray(embedding, dtype=np.float64)
+        if places.shape != (len(points), 2) or not np.isfinite(places).all():
+            raise DataError(f"embedding: found {places.shape}; expected finite ({len(points)}, 2)")
+        self._index = self._new_index(points, 1)
+        self.embedding_ = places
+        return self
+
+    def transform(self, X: ArrayLike, *, n_iter: int = 250) -> NDArray[np.float64]:
+        """Place new points on the map, which stays as it is.
+
+        Each starts at the median place of its 15 nearest points and then moves by t-SNE's own
+        gradient against the map, not against the other new ones: the place of a point does not
+        depend on which others it comes with.
+
+        Parameters
+        ----------
+        X : (M, D) array-like
+            New points, in the same D columns.
+        n_iter : int
+            Iterations.
+
+        Returns
+        -------
+        (M, 2) ndarray
+            Places in the frame of ``embedding_``.
+
+        Raises
+        ------
+        DataError
+            On other columns than those of the fit, or values that are not finite.
+        """
+        check_is_fitted(self)
+        points = finite_rows(X)
+        if points.shape[1] != self.n_features_in_:
+            raise DataError(f"X: found {points.shape[1]} columns; expected {self.n_features_in_}")
+        if len(points) == 0:
+            return np.zeros((0, 2))
+        k = min(len(self.embedding_), 3 * _PLACED_PERPLEXITY)
+        found = self._index.query(points, k)
+        # A copy: openTSNE recentres the map that it places points on.
+        n = len(self.embedding_)
+        frozen = TSNEEmbedding(
+            self.embedding_.copy(),
+            _Known(sp.csr_matrix((n, n)), (_affinities_to(found, n, self._threads), *found)),
+            negative_gradient_method=_against(QuadTree(self.embedding_)),
+            n_jobs=self._threads,
+        )
+        placed = frozen.prepare_partial(points, initialization="median", k=k)
+        placed = placed.optimize(n_iter, learning_rate=0.1, exaggeration=1.5, max_grad_norm=0.25)
+        return np.array(placed)
+
+    @property
+    def _threads(self) -> int:
+        return effective_n_jobs(self.n_jobs)
+
+    def _new_index(self, points: NDArray[np.float32], k: int) -> FaissIndex:
+        return FaissIndex(points, k, n_jobs=self.n_jobs, random_state=self.random_state)
+
+    def _adopt(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Check parameters and points before anything is computed."""
+        if self.passes != 1:
+            raise DataError(f"passes: found {self.passes}; only passes=1 is available")
+        if not (self.perplexity >= 1 and self.early_exaggeration >= 1):
+            raise DataError(
+                f"perplexity {self.perplexity}, early_exaggeration {self.early_exaggeration}; "
+                "expected both 1 or more"
+            )
+        points = finite_rows(X)
+        if len(points) < _SMALLEST:
+            raise DataError(f"X: found {len(points)} rows; a map needs at least {_SMALLEST}")
+        self.n_features_in_ = points.shape[1]
+        return points
+
+    def _affordable_perplexity(self, n: int) -> float:
+        largest = (n - 1) / 3
+        if self.perplexity <= largest:
+            return self.perplexity
+        warnings.warn(
+            f"perplexity lowered from {self.perplexity:g} to {largest:.3g}: "
+            f"{n} points allow no more than (N - 1)/3",
+            stacklevel=4,
+        )
+        return largest
+
+    def _descend(self, layout: TSNEEmbedding, callback: Progress | None) -> int:
+        """Move the points, in place; return the number of iterations made."""
+        made, before = 0, np.inf
+        last = _EARLY_ITERATIONS + (_AUTO_MAX if self.n_iter is None else self.n_iter)
+        while made < last:
+            early = made < _EARLY_ITERATIONS
+            step = min(_STEP, last - made)
+            exaggeration = self.early_exaggeration if early else None
+            layout.optimize(step, inplace=True, exaggeration=exaggeration)
+            made += step
+            if callback is not None:
+                callback(made, float(layout.kl_divergence))
+            gain = (before - layout.kl_divergence) / abs(layout.kl_divergence)
+            settled = made >= _EARLY_ITERATIONS + _AUTO_MIN and gain < _AUTO_GAIN
+            if self.n_iter is None and settled:
+                break
+            before = layout.kl_divergence
+        return made
+
+
+class _Known(Affinities):
+    """Affinities that were computed already: among the points, and of new points to them."""
+
+    def __init__(self, P: sp.csr_matrix, of_new: tuple | None = None) -> None:
+        super().__init__()
+        self.P, self._of_new = P, of_new
+
+    def to_new(self, data: NDArray, return_distances: bool = False) -> Any:
+        """Return affinities, indices and distances of the new points (openTSNE's protocol)."""
+        return self._of_new
+
+
+def _ordered_affinities(
+    found: Neighbours, perplexity: float, threads: int
+) -> tuple[NDArray[np.intp], sp.csr_matrix]:
+    """Return the order (N,) that puts neighbours side by side, and the affinities in that order.
+
+    Reverse Cuthill-McKee on the graph of neighbours: a step of the descent then reads memory almost
+    in sequence.
+    """
+    n, k = found.indices.shape
+    starts = np.arange(0, n * k + 1, k)
+    graph = sp.csr_matrix((np.ones(n * k, np.int8), found.indices.ravel(), starts), shape=(n, n))
+    order = reverse_cuthill_mckee(graph, symmetric_mode=False)
+    place = np.empty(n, dtype=np.int64)
+    place[order] = np.arange(n)
+    P = joint_probabilities_nn(
+        place[found.indices[order]], found.distances[order], [perplexity], n_jobs=threads
+    )
+    P.sort_indices()
+    return order, P
+
+
+def _affinities_to(found: Neighbours, n: int, threads: int) -> sp.csr_matrix:
+    """Return the affinities (M, N) of new points to the points of the map."""
+    perplexity = min(_PLACED_PERPLEXITY, found.indices.shape[1] / 3)
+    return joint_probabilities_nn(
+        found.indices,
+        found.distances,
+        [max(perplexity, 1.0)],
+        symmetrize=False,
+        normalization="point-wise",
+        n_reference_samples=n,
+        n_jobs=threads,
+    )
+
+
+def _start(points: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """Return small starting positions (N, 2): two principal components, slightly jittered."""
+    rng = np.random.default_rng(seed)
+    jitter = rng.normal(0.0, 0.01 * _START_STD, (len(points), 2))
+    pca = PCA(n_components=min(2, points.shape[1]), random_state=seed)
+    with np.errstate(invalid="ignore", divide="ignore"):  # shares of a variance that may be zero
+        scores = pca.fit_transform(points).astype(np.float64)
+    spread = scores[:, 0].std()
+    if not spread > 0:  # all points are one
+        return 100 * jitter
+    jitter[:, : scores.shape[1]] += scores * (_START_STD / spread)
+    return jitter
+
+
+def _centred(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Put the middle of the bounding box at the origin, as openTSNE does when it places points."""
+    return places - (places.max(axis=0) + places.min(axis=0)) / 2
+
+
+def _against(tree: QuadTree) -> Callable[..., tuple[float, NDArray]]:
+    """Return the gradient of new points against a map whose tree is built only once.
+
+    openTSNE's own Barnes-Hut gradient builds the tree of the map again in every iteration.
+    """
+
+    def gradient_of(
+        embedding: NDArray,
+        P: sp.csr_matrix,
+        *,
+        dof: float,
+        bh_params: dict[str, float],
+        fft_params: dict[str, float],
+        reference_embedding: NDArray,
+        n_jobs: int,
+        should_eval_error: bool,
+    ) -> tuple[float, NDArray]:
+        gradient = np.zeros_like(embedding, dtype=np.float64, order="C")
+        total = _tsne.estimate_negative_gradient_bh(
+            tree,
+            embedding,
+            gradient,
+            theta=bh_params["theta"],
+            dof=dof,
+            num_threads=n_jobs,
+            pairwise_normalization=False,
+        )
+        attraction, divergence = _tsne.estimate_positive_gradient_nn(
+            P.indices,
+            P.indptr,
+            P.data,
+            embedding,
+            reference_embedding,
+            gradient,
+            dof,
+            num_threads=n_jobs,
+            should_eval_error=should_eval_error,
+        )
+        return divergence + attraction * np.log(total + np.finfo(float).eps), gradient
+
+    return gradient_of
