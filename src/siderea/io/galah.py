@@ -218,7 +218,7 @@ class _Ccd:
 
     def _normalised(self, product: FitsProduct) -> tuple[NDArray | None, NDArray | None]:
         # By number: looking extensions up by name would parse the long headers of them all.
-        if not product.has(_NORMALISED) or product.text("EXTNAME", _NORMALISED) != _EXTNAME:
+        if not product.has(_NORMALISED) or _name(product) != _EXTNAME:
             return None, None
         flux = np.asarray(product.image(_NORMALISED, ndim=1), dtype=np.float64)
         if flux.size != self.flux.size:
@@ -245,9 +245,17 @@ class _Ccd:
             raise NotThisProductError(self.path, "no normalised extension", EXPECTED)
         # σ/flux does not diverge where the sky-subtracted flux crosses zero, so there σ would
         # vanish; sky and read noise do not, and a tenth of the continuum is a cautious floor.
-        scale = np.maximum(np.abs(values), 0.1 * abs(np.nanmedian(values)))
+        finite = values[np.isfinite(values)]
+        level = float(np.median(finite)) if finite.size else 0.0
+        scale = np.maximum(np.abs(values), 0.1 * abs(level))
         flux, ivar, flags = clean(values, error=self.relative_error * scale)
+        if not level > 0:
+            flags |= SpectrumFlag.ZERO_SNR
         return Arm(name, wavelength, flux, ivar), flags
+
+
+def _name(product: FitsProduct) -> str:
+    return product.text("EXTNAME", _NORMALISED).lower()
 
 
 def _check(product: FitsProduct) -> fits.Header:
