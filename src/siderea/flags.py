@@ -2,7 +2,7 @@
 
 from enum import IntFlag
 
-__all__ = ["SpectrumFlag", "describe"]
+__all__ = ["FitFlag", "SpectrumFlag", "describe"]
 
 
 class SpectrumFlag(IntFlag):
@@ -18,6 +18,16 @@ class SpectrumFlag(IntFlag):
     COSMIC_RAY = 64  #: narrow positive spikes were found, and masked
     PIPELINE = 128  #: the survey's own reduction flags this spectrum
     NO_GOOD_PIXELS = 256  #: not one usable pixel is left
+
+
+class FitFlag(IntFlag):
+    """What is known to be wrong with the fit of a model to a spectrum."""
+
+    NONE = 0
+    AT_BOUND = 1  #: a label ended at the edge of the model's range
+    NOT_CONVERGED = 2  #: the iterations ran out before the steps became small
+    BAD_DATA = 4  #: no good pixel, or fewer than labels: nothing was fitted
+    SINGULAR = 8  #: the curvature is singular: some labels are not determined
 
 
 def describe(value: int) -> str:
