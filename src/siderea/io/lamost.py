@@ -38,8 +38,8 @@ from siderea.io.native import (
     median_snr,
     to_common_grid,
 )
-from siderea.io.star_names import one_name_per_star
 from siderea.io.pixels import clean, log_wavelength, on_log_grid
+from siderea.io.star_names import one_name_per_star
 from siderea.spectra.doppler import shift
 
 __all__ = ["LRS_GRID", "MRS_GRID", "PRODUCTS", "identify", "read_native", "read_spectra"]
