@@ -353,16 +353,16 @@ def _read_aspcap(product: FitsProduct) -> NativeSpectrum:
     }
     if "param" in names:
         parameters = product.columns(4, "param")[0].ravel()
-        for name, place in _ASPCAP_PARAMETERS.items():
-            if not np.isfinite(row[name]) and place < parameters.size:
-                row[name] = _no_sentinel(float(parameters[place]))
+        for name, index in _ASPCAP_PARAMETERS.items():
+            if not np.isfinite(row[name]) and index < parameters.size:
+                row[name] = _no_sentinel(float(parameters[index]))
     for name in ("ra", "dec"):
         row[name] = row[name] if np.isfinite(row[name]) else product.number(name.upper())
     row["star_id"] = _table_text(product, "apogee_id") or product.text("OBJID")
     place = _table_text(product, "location_id") or _table_text(product, "field")
     row["id"] = f"{place}.{row['star_id']}" if place else row["star_id"]
-    for name in ("aspcapflag", "starflag"):
-        row[name] = int(_table_text(product, name) or 0)
+    for bits in ("aspcapflag", "starflag"):
+        row[bits] = int(_table_text(product, bits) or 0)
     native = _rest_spectrum(product, row, flux, error, None)
     if not row["aspcapflag"] & BAD_ASPCAP:
         return native
