@@ -240,6 +240,14 @@ def test_bad_pixels_stay_bad_and_never_reach_good_ones(wavelength, junk):
     np.testing.assert_array_equal(new.flux[1], to_resolution(spectra, 11_500).flux[1])
 
 
+def test_one_bad_pixel_under_a_wide_kernel_is_bad_alone():
+    spectra = spectra_on(LINEAR)
+    ivar = np.array(spectra.ivar)
+    ivar[:, 300] = 0
+    new = to_resolution(spectra.with_flux(spectra.flux, ivar), 3_000)
+    np.testing.assert_array_equal(np.flatnonzero(new.ivar[0] == 0), [300])
+
+
 def test_ivar_never_grows_and_information_is_kept():
     rng = np.random.default_rng(3)
     spectra = spectra_on(LINEAR)

@@ -66,11 +66,11 @@ def test_many_at_once_span_several_blocks(rng, monkeypatch):
 
 
 @pytest.mark.parametrize("resample", [interpolate, rebin])
-def test_the_same_grid_changes_nothing(rng, resample):
+@pytest.mark.parametrize("roundings", [-2, 0, 2])
+def test_the_same_grid_changes_nothing(rng, resample, roundings):
     wavelength, flux, ivar = some_spectra(rng)
     for x in (wavelength, to_rest(wavelength, np.linspace(-100, 100, 5))):
-        there = x / 1.0003 * 1.0003  # with its roundings
-        new_flux, new_ivar = resample(x, flux, ivar, there)
+        new_flux, new_ivar = resample(x, flux, ivar, x + roundings * np.spacing(x))
         np.testing.assert_allclose(new_ivar, ivar, rtol=1e-6)
         np.testing.assert_allclose(new_flux[ivar > 0], flux[ivar > 0], rtol=1e-6)
 
@@ -171,6 +171,14 @@ def test_interpolation_never_makes_ivar_grow(problem, kernel, single):
     assert (new >= 0).all()
     assert (new <= np.maximum(left, right)).all()
     assert not new[:, (grid < wavelength[0] - 1e-6) | (grid > wavelength[-1] + 1e-6)].any()
+
+
+def test_ivar_does_not_even_grow_by_rounding():
+    ivar = np.repeat(np.arange(1.0, 200)[:, None], 20, axis=1)
+    wavelength = np.arange(5000.0, 5020)
+    for shift in (0, 0.1, 0.37, 0.9):
+        new = interpolate(wavelength, np.ones_like(ivar), ivar, wavelength + shift)[1]
+        assert (new <= ivar).all()
 
 
 @settings(max_examples=50, deadline=None)
@@ -365,6 +373,15 @@ def test_a_pixel_of_enormous_variance_leaves_the_others_alone():
     ivar = np.where(np.arange(12) == 3, 1e-30, 1.0)[None]
     _, new = rebin(wavelength, flux, ivar, 5000.5 + 2 * np.arange(6.0))
     np.testing.assert_allclose(new[0], [2, 4e-30, 2, 2, 2, 2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("roundings", [-2, 2])
+def test_rounding_of_an_edge_lets_no_enormous_variance_in(roundings):
+    wavelength = 5000 + 0.05 * np.arange(40)
+    ivar = np.where(np.arange(40) % 4 == 0, 1e-30, 1.0)[None]
+    there = wavelength + roundings * np.spacing(wavelength)
+    _, new = rebin(wavelength, np.ones((1, 40)), ivar, there)
+    np.testing.assert_allclose(new[:, 1:-1], ivar[:, 1:-1], rtol=1e-6)
 
 
 def test_coverage_decides_what_a_bad_pixel_costs():

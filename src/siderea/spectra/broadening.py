@@ -177,7 +177,6 @@ def _broaden(flux: Any, dv: Any, width: Any, transform: Callable[[Array], Array]
         if np.ptp(distinct) == 0:
             distinct = distinct[:1]
         factor = transform(frequency * distinct)
-        factor[:, 0] += 1 - factor[:, 0]  # exactly one (NaN stays): a constant is conserved
         waves = dct(spectra[block], type=2, axis=1) * factor.astype(spectra.dtype)
         out[block] = idct(waves, type=2, axis=1, overwrite_x=True)
     return out[0] if np.ndim(flux) == 1 and np.ndim(width) == 0 else out
