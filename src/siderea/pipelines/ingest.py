@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_limits
 import siderea
 from siderea.data import Spectra
 from siderea.errors import DataError, SidereaError, StoreError
+from siderea.flags import SpectrumFlag
 from siderea.io.catalogue import Catalogue
 from siderea.io.files import atomic_write
 from siderea.io.native import InstrumentGrid, NativeSpectrum
@@ -301,7 +302,10 @@ def _read_and_prepare(
 
 def _with_rv(native: NativeSpectrum, rv: float) -> NativeSpectrum:
     """Give a spectrum that brings no velocity the one of the catalogue."""
-    return native if np.isfinite(native.row.get("rv", np.nan)) else native.with_rv(rv)
+    if np.isfinite(native.row.get("rv", np.nan)) or not np.isfinite(rv):
+        return native
+    known = native.flags & ~SpectrumFlag.NO_RV
+    return replace(native, row={**native.row, "rv": rv}, flags=known)
 
 
 def _append(
