@@ -27,6 +27,8 @@ UNITS = {
     "vbroad": "km/s",
     "vmic": "km/s",
     "barycentric_velocity": "km/s",
+    "ew_halpha": "Å",
+    "ew_hbeta": "Å",
     "ra": "deg",
     "dec": "deg",
     "mjd": "d",
@@ -87,9 +89,9 @@ def map_figure(store: SurveyStore, name: str, *, colour: str | None = None) -> F
 
 
 def default_colour(store: SurveyStore) -> str | None:
-    """Return the column that says most about a map: temperature, else S/N, where known."""
+    """Return the column that says most about a map: temperature, or what stands for it."""
     table = store.catalogue
-    for name in ("teff", "snr"):
+    for name in ("teff", "ew_halpha", "snr"):
         if name in table and np.isfinite(table[name].to_numpy(dtype=float)).any():
             return name
     return None
@@ -117,4 +119,5 @@ def example_figure(store: SurveyStore, n: int = 4) -> Figure:
         ivar=spectra.ivar,
         labels=labels,
         medium=spectra.medium,
+        arm_names=spectra.arm_names,
     )

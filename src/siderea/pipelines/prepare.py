@@ -18,6 +18,7 @@ from siderea.flags import SpectrumFlag
 from siderea.io.native import Arm, Frame, InstrumentGrid, NativeSpectrum, to_common_grid
 from siderea.spectra import masks
 from siderea.spectra.continuum import GALAH, ContinuumRecipe, normalise
+from siderea.spectra.lines import BALMER, equivalent_width
 
 __all__ = ["Preparation", "prepare"]
 
@@ -90,6 +91,8 @@ def prepare(
     if preparation.continuum is not None:
         velocity = None if preparation.frame == "rest" else _column(spectra, "rv")
         spectra, _ = normalise(spectra, preparation.continuum, velocity=velocity)
+        if preparation.frame == "rest":
+            spectra = _with_balmer_widths(spectra)
     return spectra.with_flux(spectra.flux.astype(np.float32), spectra.ivar.astype(np.float32))
 
 
@@ -102,6 +105,16 @@ def _without_cosmic_rays(native: NativeSpectrum) -> NativeSpectrum:
             flags |= SpectrumFlag.COSMIC_RAY
         arms.append(Arm(arm.name, arm.wavelength, arm.flux, np.where(hit, 0.0, arm.ivar)))
     return replace(native, arms=tuple(arms), flags=flags)
+
+
+def _with_balmer_widths(spectra: Spectra) -> Spectra:
+    """Add the widths of Hα and Hβ: a temperature, or emission, that every spectrum has."""
+    columns = {}
+    for name, line in BALMER.items():
+        if spectra.wavelength.min() < line < spectra.wavelength.max():
+            width, error = equivalent_width(spectra, line)
+            columns |= {f"ew_{name}": width, f"ew_{name}_err": error}
+    return replace(spectra, table=spectra.table.assign(**columns))
 
 
 def _telluric(spectra: Spectra, frame: Frame) -> NDArray[np.bool_]:
