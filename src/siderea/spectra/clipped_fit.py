@@ -6,12 +6,11 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.stats import norm
 
 __all__ = ["clipped_fit", "covered", "masked_quantile"]
 
-_ONE_SIGMA = 0.682689492137  # part of a Gaussian within one standard deviation
+_BEST = 1e-4  # no noise is taken to be below this part of the flux: S/N 10,000 per pixel
 
 
 def clipped_fit(
@@ -28,16 +27,20 @@ def clipped_fit(
     kept = (_start(flux, weight > 0) & (weight > 0)) | held
     coefficients = np.zeros((len(flux), design.shape[1]))
     rising = np.zeros(len(flux))
+    level = masked_quantile(np.abs(flux) * np.sqrt(weight), weight > 0, 0.5)
+    floor = np.nan_to_num(_BEST * level) + 1e-300
     active = np.arange(len(flux))
     for _ in range(max(1, iterations)):
         root = np.sqrt(weight[active])
         good = (root > 0) & ~held[active]
         # What the kept pixels' mean lies above the continuum, by σ of the round before.
-        lift = np.where(good, _level(*cuts) * rising[active, None], 0.0)
+        lift = np.where(good, _truncated_mean(*cuts) * rising[active, None], 0.0)
         shifted = flux[active] - np.divide(lift, root, out=np.zeros_like(root), where=good)
         coefficients[active] = pairs.solve(shifted, np.where(kept[active], weight[active], 0.0))
         residual = (flux[active] - coefficients[active] @ design.T) * root
-        rising[active] = _sigma(residual - lift, kept[active] & good, good, cuts)
+        found = _sigma(residual - lift, kept[active] & good, good, cuts)
+        # σ falls by half at most, or the cuts close before the polynomial has risen.
+        rising[active] = np.fmax(found, np.maximum(0.5 * rising[active], floor[active]))
         sigma = rising[active, None]
         new = (residual >= -cuts[0] * sigma) & (residual <= cuts[1] * sigma) & (root > 0)
         new |= held[active]
@@ -83,36 +86,33 @@ def _start(flux: NDArray, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _sigma(
     residual: NDArray, kept: NDArray[np.bool_], good: NDArray[np.bool_], cuts: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return σ of each row from the side without lines, or from both where the cuts are even."""
+    """Return σ of each row, from the side without lines, or from both where the cuts are even.
+
+    On one side it is the spread of the residuals above the kept pixels' mean, not their
+    distance from it: that would grow as the continuum sinks into the lines, and hold it there.
+    """
     if cuts[0] == cuts[1]:
         sigma = 1.4826 * masked_quantile(np.abs(residual), kept, 0.5)
     else:
-        sigma = masked_quantile(residual, good & (residual > 0), _ONE_SIGMA)
-    floor = 1e-9 * np.abs(residual).max(axis=1, initial=0.0) + 1e-300
-    return np.fmax(sigma, floor)
+        above = good & (residual > 0)
+        spread = masked_quantile(residual, above, 0.75) - masked_quantile(residual, above, 0.25)
+        sigma = spread / _upper_spread(_truncated_mean(*cuts))
+    return sigma
+
+
+def _truncated_mean(lower: float, upper: float) -> float:
+    """Return the mean of a unit Gaussian cut at −lower and upper."""
+    if lower == upper:
+        return 0.0
+    part = norm.cdf(upper) - norm.cdf(-lower)
+    return float((norm.pdf(lower) - norm.pdf(upper)) / part)
 
 
 @lru_cache
-def _level(lower: float, upper: float) -> float:
-    """Return by how many σ (as `_sigma` measures it) a clipped mean lies above the continuum.
-
-    The fixed point of the clipping for pure Gaussian noise about a continuum at 0: with the mean
-    u of what lies within (−lower s, upper s), and s the 68.27 % quantile of what rises above u
-    (measured from u), the answer is u/s. Correcting by it leaves noise without lines unbiased.
-    """
-    if lower == upper:
-        return 0.0
-
-    def mean(scale: float) -> float:
-        low, high = -lower * scale, upper * scale
-        return float((norm.pdf(low) - norm.pdf(high)) / (norm.cdf(high) - norm.cdf(low)))
-
-    def excess(scale: float) -> float:
-        u = mean(scale)
-        return float(norm.isf(norm.sf(u) * (1 - _ONE_SIGMA))) - u - scale
-
-    scale = brentq(excess, 0.05, 5.0)
-    return mean(scale) / scale
+def _upper_spread(above: float) -> float:
+    """Return the interquartile range of the part of a unit Gaussian that lies above a level."""
+    part = norm.sf(above)
+    return float(norm.isf(0.25 * part) - norm.isf(0.75 * part))
 
 
 def masked_quantile(values: NDArray, good: NDArray[np.bool_], q: float) -> NDArray[np.float64]:

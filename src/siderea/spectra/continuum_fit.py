@@ -205,6 +205,7 @@ def fit_basis(
     continuum has to be positive (by default those with weight).
     """
     grid = np.asarray(wavelength, dtype=float)
+    flux = np.where(weight > 0, flux, 0.0)  # NaN times a weight of 0 is NaN
     design = basis.design(grid)
     columns = np.flatnonzero((weight > 0).any(axis=0))  # windows are few: leave the rest out
     small = design[columns]
@@ -216,7 +217,7 @@ def fit_basis(
     kept[:, columns] = kept_columns
     continuum = coefficients @ design.T
     region = covered(weight > 0 if over is None else over)
-    ok = (kept.sum(axis=1) > design.shape[1]) & region.any(axis=1)
+    ok = (kept.sum(axis=1) >= 3 * design.shape[1]) & region.any(axis=1)
     ok &= masked_quantile(flux, weight > 0, 0.5) > 0
     ok &= np.where(region, continuum, np.inf).min(axis=1, initial=np.inf) > 0
     column = ok[:, None]
