@@ -59,7 +59,7 @@ def mock_galah(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with 24 stars in GALAH format; the last lacks CCD 4."""
     folder = tmp_path_factory.mktemp("mock_galah")
     for star in range(24):
-        files = write_mock_star(folder, f"{100_000 + star:015d}", rv=5.0 * star - 60.0)
+        files = write_mock_star(folder, f"{900_000_000_100_000 + star}", rv=5.0 * star - 60.0)
     files[4].unlink()
     return folder
 

@@ -185,7 +185,7 @@ def write(path, pieces, *, stop_after=None, resume=False):
     writer = StoreWriter.resume(path) if resume else StoreWriter.create(path, grid)
     with writer:
         begin = writer.next_source
-        skip = writer.skip_rows
+        skip = int((writer.committed()["source"] == begin).sum())
         for ordinal, (start, n) in enumerate(pieces):
             if ordinal < begin:
                 continue

@@ -98,7 +98,7 @@ class Catalogue:
                 f"{path}: no column to join on; expected one of {', '.join(ID_COLUMNS)}, "
                 f"found {', '.join(map(str, frame.columns[:8]))}"
             )
-        ids = frame[column].map(lambda value: str(value).strip())
+        ids = frame[column].map(_identifier)
         first = ~ids.duplicated()  # repeated rows of a star: the first is taken
         dropped = frame.drop(columns=[name for name in ("id",) if name in frame])
         return cls(dropped[first].set_index(pd.Index(ids[first], name="id")))
@@ -121,6 +121,13 @@ class Catalogue:
         for name in matched:
             table[name] = _filled(table[name], matched[name]) if name in table else matched[name]
         return replace(spectra, table=table)
+
+
+def _identifier(value: Any) -> str:
+    """Return an identifier as text; a whole number that a table holds as a float, as a whole."""
+    return (
+        str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    )
 
 
 def _filled(own: pd.Series, other: pd.Series) -> Any:

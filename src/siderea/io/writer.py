@@ -30,6 +30,8 @@ from siderea.io.store import FORMAT, FORMAT_VERSION, SurveyStore, chunk_rows
 __all__ = ["StoreWriter"]
 
 _ROW_GROUP = 65_536
+_SOURCE = "__source__"
+"""Column of the parts of a catalogue that tells the source of each row; not in the whole."""
 
 
 class StoreWriter:
@@ -72,10 +74,7 @@ class StoreWriter:
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StoreError(f"{path}: already exists; choose another --output or remove it")
-        with full_disk_is_clear(path):
-            path.mkdir(parents=True, exist_ok=True)
-            rows = chunk_rows(grid.n_pixels)
-            _create_arrays(path, grid, rows)
+        rows = chunk_rows(grid.n_pixels)
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -92,7 +91,14 @@ class StoreWriter:
             "progress": {},
         }
         store = SurveyStore(path, manifest)
-        store.write_manifest()
+        try:
+            with full_disk_is_clear(path):
+                path.mkdir(parents=True, exist_ok=True)
+                _create_arrays(path, grid, rows)
+                store.write_manifest()
+        except BaseException:  # leave nothing that is neither a store nor empty
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return cls(store)
 
     @classmethod
@@ -141,17 +147,13 @@ class StoreWriter:
         """Ordinal of the first input source that is not wholly committed."""
         return int(self.store.manifest["progress"].get("next_source", 0))
 
-    @property
-    def skip_rows(self) -> int:
-        """Rows of `next_source` that are committed already (it straddles two chunks)."""
-        return int(self.store.manifest["progress"].get("skip_rows", 0))
-
-    def ids(self) -> list[str]:
-        """Return the identifiers that are committed already, in the order of the rows."""
+    def committed(self) -> pd.DataFrame:
+        """Return ``id`` and ``source`` (ordinal) of the rows that are committed, in order."""
         parts = map(self._part, range(len(self.store) // self.chunk_rows))
-        return [
-            one for part in parts for one in pq.read_table(part, columns=["id"])["id"].to_pylist()
-        ]
+        tables = [pq.read_table(part, columns=["id", _SOURCE]) for part in parts]
+        empty = pa.table({"id": pa.array([], pa.string()), _SOURCE: pa.array([], pa.int64())})
+        joined = pa.concat_tables([empty, *tables], promote_options="permissive").to_pandas()
+        return joined.rename(columns={_SOURCE: "source"})
 
     def append(self, spectra: Spectra, sources: ArrayLike | None = None) -> None:
         """Add rows; whole chunks go to the disk at once.
@@ -161,8 +163,8 @@ class StoreWriter:
         spectra : Spectra
             On the store's grid.
         sources : (N,) array-like of int, optional
-            Ordinal of the input source of each row, increasing. All rows of a source must come in
-            one call; `next_source` and `skip_rows` then say where a stopped job goes on.
+            Ordinal of the input source of each row, increasing; `next_source` and `committed`
+            then say where a stopped job goes on.
         """
         self._check_grid(spectra)
         if not len(spectra):
@@ -214,13 +216,8 @@ class StoreWriter:
     def _position(self) -> dict[str, int]:
         """Where to go on after the rows taken last: the first source with rows not committed."""
         last = int(self._taken[-1])
-        if self._marks.size and int(self._marks[0]) == last:
-            earlier = self.skip_rows if self.next_source == last else 0
-            return {
-                "next_source": last,
-                "skip_rows": earlier + int(np.count_nonzero(self._taken == last)),
-            }
-        return {"next_source": last + 1, "skip_rows": 0}
+        straddles = self._marks.size and int(self._marks[0]) == last
+        return {"next_source": last if straddles else last + 1}
 
     def _write_chunk(self, rows: Spectra) -> None:
         """Write the next chunk and its part of the catalogue; the caller commits the manifest."""
@@ -233,7 +230,8 @@ class StoreWriter:
                     array.resize((start + self.chunk_rows, self.store.n_pixels))
                 array[start:stop] = np.asarray(values, dtype=np.float32)
             with atomic_write(self._part(start // self.chunk_rows)) as handle:
-                pq.write_table(pa.Table.from_pandas(rows.table, preserve_index=False), handle)
+                table = rows.table.assign(**{_SOURCE: self._taken})
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), handle)
 
     def _part(self, number: int) -> Path:
         return self.store.path / "catalogue.parts" / f"part-{number:07d}.parquet"
@@ -245,6 +243,7 @@ class StoreWriter:
             [pq.read_schema(part).remove_metadata() for part in parts],
             promote_options="permissive",
         )
+        schema = schema.remove(schema.get_field_index(_SOURCE))
         with (
             atomic_write(self.store.path / "catalogue.parquet") as handle,
             pq.ParquetWriter(handle, schema) as writer,
@@ -289,7 +288,7 @@ def _conform(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """Join parts of a catalogue under the schema that fits them all, as one row group."""
     empty = schema.empty_table()
     joined = pa.concat_tables([empty, *tables], promote_options="permissive")
-    return joined.select(schema.names).combine_chunks()
+    return joined.select(schema.names).cast(schema).combine_chunks()
 
 
 def _create_arrays(path: Path, grid: Spectra, rows: int) -> None:

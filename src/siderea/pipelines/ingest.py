@@ -154,16 +154,18 @@ def ingest(
     provenance = _provenance(product, sources, preparation, catalogue)
     grid, output = _grid_of(form, sources), Path(output)
     with _writer(output, grid, provenance, overwrite) as writer:
-        ledger = _Ledger(output / "failures.csv", writer.next_source)
-        todo = sources[writer.next_source :]
-        jobs = _n_jobs(jobs, len(todo))
-        work = [(product, grid, preparation, tuple(batch)) for batch in _batches(todo)]
-        skip, done = writer.skip_rows, writer.next_source
-        known = writer.ids()
-        seen = set(known[: len(known) - skip])  # the last ones come again with their source
+        # Whole batches are done again: what a batch gives depends, in the last bit, on all of it.
+        begin = writer.next_source // BATCH * BATCH
+        ledger = _Ledger(output / "failures.csv", begin)
+        known = writer.committed()
+        seen = set(known["id"][known["source"] < begin])
+        skip = int((known["source"] >= begin).sum())
+        jobs = _n_jobs(jobs, len(sources) - begin)
+        work = [(product, grid, preparation, batch) for batch in _batches(sources[begin:])]
+        done = begin
         for batch in _run(work, jobs):
             _append(writer, batch, table, skip=skip, seen=seen)
-            ledger.add(batch.failures, committed=writer.next_source, strict=strict)
+            ledger.add(batch.failures, strict=strict)
             skip, done = 0, done + batch.n_sources
             if progress is not None:
                 progress(done, len(sources))
@@ -237,9 +239,9 @@ def _n_jobs(jobs: int | None, n_sources: int) -> int:
     return jobs or max(1, min(cores or 1, n_sources // (4 * BATCH)))
 
 
-def _batches(sources: list[_Source]) -> Iterator[list[_Source]]:
+def _batches(sources: list[_Source]) -> Iterator[tuple[_Source, ...]]:
     for start in range(0, len(sources), BATCH):
-        yield sources[start : start + BATCH]
+        yield tuple(sources[start : start + BATCH])
 
 
 def _run(work: list[tuple], jobs: int) -> Iterator[_Batch]:
@@ -328,15 +330,15 @@ def _append(
 class _Ledger:
     """The failures of a job, kept with the store so that a resumed job still knows them."""
 
-    def __init__(self, path: Path, next_source: int) -> None:
+    def __init__(self, path: Path, begin: int) -> None:
         self.path = path
         self.failures: list[Failure] = []
         if path.is_file():
             rows = pd.read_csv(path, keep_default_na=False, dtype=str).itertuples(index=False)
             known = [Failure(int(row.ordinal), row.source, row.reason) for row in rows]
-            self.failures = [one for one in known if one.ordinal < next_source]
+            self.failures = [one for one in known if one.ordinal < begin]
 
-    def add(self, failures: list[Failure], *, committed: int, strict: bool) -> None:
+    def add(self, failures: list[Failure], *, strict: bool) -> None:
         """Note failures; with ``strict`` the first one ends the job."""
         for failure in failures:
             logger.warning("skipped %s: %s", failure.source, failure.reason)

@@ -109,7 +109,7 @@ def _without_cosmic_rays(native: NativeSpectrum) -> NativeSpectrum:
 
 def _with_balmer_widths(spectra: Spectra) -> Spectra:
     """Add the widths of Hα and Hβ: a temperature, or emission, that every spectrum has."""
-    columns = {}
+    columns: dict[str, NDArray] = {}
     for name, line in BALMER.items():
         if spectra.wavelength.min() < line < spectra.wavelength.max():
             width, error = equivalent_width(spectra, line)

@@ -156,7 +156,7 @@ def _flags(table: pd.DataFrame) -> list[tuple[str, str]]:
     if "flags" not in table:
         return []
     values = table["flags"].to_numpy(dtype=np.int64)
-    counts = [(flag.name or "", int(np.count_nonzero(values & flag))) for flag in SpectrumFlag]
+    counts = [(flag.name or "", int(np.count_nonzero(values & int(flag)))) for flag in SpectrumFlag]
     return [(name, f"{count:,}") for name, count in counts if count]
 
 
