@@ -8,6 +8,7 @@ import pytest
 from siderea.errors import DataError, NotThisProductError
 from siderea.flags import SpectrumFlag
 from siderea.io import lamost
+from siderea.io.barycentre import bmjd
 
 
 def velocity_of_line(products, spectra, line, row=0, half_width=30.0):
@@ -107,10 +108,12 @@ def test_mrs_exposures(products, tmp_path):
     spectra = lamost.read_spectra(path, frame="barycentric", exposures="single")
     assert spectra.ids.tolist() == ["359910161-83908922", "359910161-83908945"]
     assert spectra.table["star_id"].nunique() == 1
-    # from the minutes, local time: + half the exposure of 1200 s, - 8 h, to the barycentre
-    start = np.array([83908922, 83908945]) / 1440 - 1 / 3
-    delay = (spectra.table["time"] - start) * 1440
-    assert np.all(np.abs(delay - 10) < 10)
+    # the minutes are local, 8 h ahead, and say when an exposure of 1200 s began
+    middle = (np.array([83908922, 83908945]) + 10) / 1440 - 8 / 24
+    expected = bmjd(middle, spectra.table["ra"][0], spectra.table["dec"][0])
+    np.testing.assert_allclose(spectra.table["time"], expected, rtol=0, atol=1 / 86400)
+    summed = lamost.read_spectra(path, frame="barycentric").table["time"][0]
+    assert summed == pytest.approx(expected.mean(), abs=1 / 86400)
     for row in range(2):
         for line in (products.LINE.mrs_blue, products.LINE.mrs_red):
             shift = velocity_of_line(products, spectra, line, row, half_width=5)
