@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 __all__ = ["clipped_fit", "covered", "masked_quantile"]
 
+_STILL = 1e-3  # part of the pixels that may still change in a spectrum that is done
 _BEST = 1e-4  # no noise is taken to be below this part of the flux: S/N 10,000 per pixel
 
 
@@ -22,7 +23,7 @@ def clipped_fit(
     iterations: int,
     held: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Iterate fit and clip until no pixel changes; rows leave the loop as they settle."""
+    """Iterate fit and clip until the pixels hardly change; rows leave the loop as they settle."""
     pairs = _Pairs(design, penalty)
     kept = (_start(flux, weight > 0) & (weight > 0)) | held
     coefficients = np.zeros((len(flux), design.shape[1]))
@@ -44,7 +45,7 @@ def clipped_fit(
         sigma = rising[active, None]
         new = (residual >= -cuts[0] * sigma) & (residual <= cuts[1] * sigma) & (root > 0)
         new |= held[active]
-        moving = (new != kept[active]).any(axis=1)
+        moving = (new != kept[active]).sum(axis=1) > _STILL * design.shape[0]
         kept[active] = new
         active = active[moving]
         if active.size == 0:
@@ -100,6 +101,7 @@ def _sigma(
     return sigma
 
 
+@lru_cache
 def _truncated_mean(lower: float, upper: float) -> float:
     """Return the mean of a unit Gaussian cut at −lower and upper."""
     if lower == upper:

@@ -89,11 +89,13 @@ def fit_chebyshev(
     degree : int
         Degree of the polynomial.
     lower, upper : float
-        Cuts below and above the continuum in units of σ. With ``lower < upper`` σ is the 68.27 %
-        quantile of the residuals above the continuum; with equal cuts it is 1.4826 times their
-        median absolute value.
+        Cuts below and above the continuum in units of σ. With unequal cuts σ comes from the
+        interquartile range of what lies above the kept pixels' mean, and the continuum is put
+        below that mean by the mean of a unit Gaussian cut at −lower and upper; with equal
+        cuts σ is 1.4826 times the median absolute residual.
     iterations : int
-        At most so many rounds; a spectrum whose pixels no longer change is done.
+        At most so many rounds; a spectrum of whose pixels less than one in a thousand changes is
+        done.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from siderea.constants import GAUSSIAN_FWHM
 
@@ -51,12 +52,9 @@ def cosmic_rays(
 
 def _range(value: NDArray, good: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
     """Return the difference of the highest and lowest good pixel within ``reach``."""
-    lowest, highest = np.where(good, value, np.inf), np.where(good, value, -np.inf)
-    low, high = lowest.copy(), highest.copy()
-    for step in range(1, reach + 1):
-        for side in (step, -step):
-            np.minimum(low, _shifted(lowest, side, np.inf), out=low)
-            np.maximum(high, _shifted(highest, side, -np.inf), out=high)
+    width = 2 * reach + 1
+    low = minimum_filter1d(np.where(good, value, np.inf), width, axis=1, mode="nearest")
+    high = maximum_filter1d(np.where(good, value, -np.inf), width, axis=1, mode="nearest")
     return np.where(good, high, 0.0) - np.where(good, low, 0.0)
 
 
@@ -75,9 +73,9 @@ def _quiet_variance(ivar: NDArray, good: NDArray[np.bool_]) -> NDArray[np.float6
     return 1.0 / best
 
 
-def _shifted(array: NDArray, step: int, fill: float = 0) -> NDArray:
-    """Move columns right by ``step`` and fill the rest."""
-    out = np.full_like(array, fill)
+def _shifted(array: NDArray, step: int) -> NDArray:
+    """Move columns right by ``step`` and fill with zeros."""
+    out = np.zeros_like(array)
     if step > 0:
         out[:, step:] = array[:, :-step]
     else:
