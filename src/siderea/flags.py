@@ -18,6 +18,7 @@ class SpectrumFlag(IntFlag):
     COSMIC_RAY = 64  #: narrow positive spikes were found, and masked
     PIPELINE = 128  #: the survey's own reduction flags this spectrum
     NO_GOOD_PIXELS = 256  #: not one usable pixel is left
+    IMPLAUSIBLE = 512  #: pixels beyond any star's were found (a failed correction), and masked
 
 
 class FitFlag(IntFlag):

@@ -65,12 +65,11 @@ def test_windows_give_what_the_survey_gives(stars, ccd):
     recipe = ContinuumRecipe(
         method="windows",
         degree=GALAH.degree[ccd - 1],
-        edge=GALAH.edge[ccd - 1],
         windows=GALAH.windows,
         medium="air",
     )
     rms = rms_of(stars, ccd, recipe)
-    assert np.median(rms) < 0.01
+    assert np.median(rms) < 0.02
     # Two stars of CCD4 have a survey continuum bent by an overcorrected O2 band.
     assert (rms < 0.03).mean() > 0.94
 

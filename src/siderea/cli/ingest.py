@@ -44,7 +44,7 @@ def run(
         bool, typer.Option("--normalise/--counts", help="Divide by the continuum, or do not.")
     ] = True,
     mask: Annotated[
-        str | None, typer.Option(help="What to mask: cosmic,telluric; 'none' for nothing.")
+        str | None, typer.Option(help="What to mask, of cosmic,telluric,sky; or none.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes (default: as many as cores).")] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad file.")] = False,
@@ -84,7 +84,8 @@ def run(
         )
     typer.echo(f"{output}: {len(result.store)} spectra of {result.store.n_pixels} pixels")
     for failure in result.failures[:10]:
-        typer.echo(f"skipped {failure.source}: {failure.reason}", err=True)
+        where = "" if failure.source in failure.reason else f"{failure.source}: "
+        typer.echo(f"skipped {where}{failure.reason}", err=True)
     if result.failures:
         typer.echo(
             f"{len(result.failures)} skipped in all: see {output / 'failures.csv'}", err=True

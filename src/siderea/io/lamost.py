@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -42,7 +43,7 @@ from siderea.io.pixels import clean, log_wavelength, on_log_grid
 from siderea.io.star_names import one_name_per_star
 from siderea.spectra.doppler import shift
 
-__all__ = ["LRS_GRID", "MRS_GRID", "PRODUCTS", "identify", "read_native", "read_spectra"]
+__all__ = ["LRS_GRID", "MRS_GRID", "PRODUCTS", "grid_of", "identify", "read_native", "read_spectra"]
 
 PRODUCTS = ("LRS", "MRS")
 
@@ -122,6 +123,11 @@ def read_native(
         raise product.wrong(f"a file of telescope {telescope or 'unknown'}")
 
 
+def grid_of(natives: Sequence[NativeSpectrum]) -> InstrumentGrid:
+    """Return the common grid of the survey, LRS or MRS, that the first spectrum is of."""
+    return LRS_GRID if natives[0].row["survey"] == "LRS" else MRS_GRID
+
+
 def read_spectra(
     paths: Paths,
     *,
@@ -167,8 +173,7 @@ def read_spectra(
             raise NotThisProductError(
                 path, f"an {survey} file", f"{first} files only; read the two apart"
             )
-    default = LRS_GRID if natives[0].row["survey"] == "LRS" else MRS_GRID
-    spectra = to_common_grid(natives, grid or default, frame=frame)
+    spectra = to_common_grid(natives, grid or grid_of(natives), frame=frame)
     table = spectra.table
     same = one_name_per_star(table["star_id"], table["ra"], table["dec"])
     return replace(spectra, table=table.assign(star_id=same))

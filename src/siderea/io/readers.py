@@ -56,7 +56,7 @@ class Reader:
     def grid(self, natives: list[NativeSpectrum]) -> InstrumentGrid:
         """Return the product's common grid; ``natives`` tell it where the product has none."""
         module = self._module()
-        return module.GRID if hasattr(module, "GRID") else module.grid_of(natives)
+        return module.grid_of(natives) if hasattr(module, "grid_of") else module.GRID
 
 
 READERS = {

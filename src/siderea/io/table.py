@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from siderea.io.native import (
 )
 from siderea.io.pixels import clean
 
-__all__ = ["ALIASES", "PRODUCTS", "identify", "read_native", "read_spectra"]
+__all__ = ["ALIASES", "PRODUCTS", "grid_of", "identify", "read_native", "read_spectra"]
 
 PRODUCTS = ("npz", "csv", "txt", "dat", "ecsv", "fits", "parquet")
 
@@ -134,6 +134,14 @@ def read_native(
     return tuple(spectra)
 
 
+def grid_of(natives: Sequence[NativeSpectrum]) -> InstrumentGrid:
+    """Return the pixels of the first spectrum as the grid of all."""
+    first = natives[0]
+    return InstrumentGrid.from_arms(
+        {"spectrum": first.arms[0].wavelength}, medium=first.medium, resolution=first.resolution
+    )
+
+
 def read_spectra(
     paths: Paths,
     *,
@@ -178,11 +186,7 @@ def read_spectra(
             path, medium=medium, file_frame=file_frame, resolution=resolution, error=error
         )
     ]
-    first = natives[0]
-    own = InstrumentGrid.from_arms(
-        {"spectrum": first.arms[0].wavelength}, medium=first.medium, resolution=(resolution,)
-    )
-    return to_common_grid(natives, grid or own, frame=frame)
+    return to_common_grid(natives, grid or grid_of(natives), frame=frame)
 
 
 def _content(path: Path) -> _Content:

@@ -294,12 +294,30 @@ def _read_and_prepare(
             reason = f"unexpected {type(error).__name__}: {error} (please report this)"
             batch.failures.append(Failure(source.ordinal, source.name, reason))
             continue
-        natives += [_with_rv(native, source.rv) for native in found]
-        ordinals += [source.ordinal] * len(found)
+        for native in found:
+            misfit = _misfit(native, grid)
+            if misfit:
+                batch.failures.append(Failure(source.ordinal, source.name, misfit))
+                continue
+            natives.append(_with_rv(native, source.rv))
+            ordinals.append(source.ordinal)
     if natives:
         batch.spectra = prepare(natives, grid, preparation)
         batch.sources = np.asarray(ordinals, dtype=np.int64)
     return batch
+
+
+def _misfit(native: NativeSpectrum, grid: InstrumentGrid) -> str:
+    """Say why a spectrum cannot be put on the grid of the store; nothing where it can."""
+    if native.medium != grid.medium:
+        return f"{native.path}: found {native.medium} wavelengths; the store is in {grid.medium}"
+    names = [arm.name for arm in native.arms]
+    if not set(names) & set(grid.arm_names):
+        return (
+            f"{native.path}: found arms {', '.join(names) or 'none'}; the store has "
+            f"{', '.join(grid.arm_names)}: ingest the two apart"
+        )
+    return ""
 
 
 def _with_rv(native: NativeSpectrum, rv: float) -> NativeSpectrum:

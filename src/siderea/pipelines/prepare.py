@@ -6,7 +6,7 @@ grid: telluric bands are masked where they fall, and the continuum is divided ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from siderea.spectra.lines import BALMER, equivalent_width
 
 __all__ = ["Preparation", "prepare"]
 
-MASKS = ("cosmic", "telluric")
+MASKS = ("cosmic", "telluric", "sky")
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Preparation:
         Frame of the stored wavelengths.
     continuum : ContinuumRecipe or None
         How the continuum is fitted; None stores the flux as it is.
-    masks : tuple of {"cosmic", "telluric"}
+    masks : tuple of {"cosmic", "telluric", "sky"}
         What is masked (ivar 0; the flux is kept).
     """
 
     frame: Frame = "rest"
     continuum: ContinuumRecipe | None = field(default_factory=ContinuumRecipe)
-    masks: tuple[str, ...] = MASKS
+    masks: tuple[str, ...] = ("cosmic", "telluric")
 
     def __post_init__(self) -> None:
         unknown = set(self.masks) - set(MASKS)
@@ -87,10 +87,14 @@ def prepare(
         natives = [_without_cosmic_rays(native) for native in natives]
     spectra = to_common_grid(natives, grid, frame=preparation.frame)
     if "telluric" in preparation.masks:
-        spectra = masks.apply(spectra, _telluric(spectra, preparation.frame))
+        spectra = masks.apply(spectra, _in_sky(masks.telluric, spectra, preparation.frame))
+    if "sky" in preparation.masks:
+        spectra = masks.apply(spectra, _in_sky(masks.sky_residuals, spectra, preparation.frame))
     if preparation.continuum is not None:
         velocity = None if preparation.frame == "rest" else _column(spectra, "rv")
         spectra, _ = normalise(spectra, preparation.continuum, velocity=velocity)
+        wreckage = masks.implausible(spectra.flux)
+        spectra = masks.apply(spectra, wreckage, flag=SpectrumFlag.IMPLAUSIBLE)
         if preparation.frame == "rest":
             spectra = _with_balmer_widths(spectra)
     return spectra.with_flux(spectra.flux.astype(np.float32), spectra.ivar.astype(np.float32))
@@ -117,9 +121,11 @@ def _with_balmer_widths(spectra: Spectra) -> Spectra:
     return replace(spectra, table=spectra.table.assign(**columns))
 
 
-def _telluric(spectra: Spectra, frame: Frame) -> NDArray[np.bool_]:
-    """Return where telluric bands fall, spectrum by spectrum."""
-    return masks.telluric(
+def _in_sky(
+    mask: Callable[..., NDArray[np.bool_]], spectra: Spectra, frame: Frame
+) -> NDArray[np.bool_]:
+    """Return where features of the Earth's atmosphere fall, spectrum by spectrum."""
+    return mask(
         spectra.wavelength,
         spectra.medium,
         barycentric_velocity=np.nan_to_num(_column(spectra, "barycentric_velocity")),

@@ -1,6 +1,6 @@
 """Continuum normalisation of a set of spectra, arm by arm, as a `ContinuumRecipe` says.
 
-The fits themselves are `fit_chebyshev`, `fit_spline` and `fit_pixels`
+The fits themselves are `fit_chebyshev` and `fit_spline`
 (`siderea.spectra.continuum_fit`).
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,15 +53,16 @@ class ContinuumRecipe:
     Parameters
     ----------
     method : {"chebyshev", "spline", "windows"}
-        Which fit; ``"windows"`` is `fit_pixels` on ``windows``.
+        Which fit; ``"windows"`` is `fit_chebyshev` of what lies in ``windows``.
     degree : int or sequence of int
         Degree of the polynomial, one for all arms or one per arm.
-    edge : float or sequence of float
-        See `fit_pixels`; one for all arms or one per arm.
     spacing : float
         Knot distance of the spline, Å.
     windows : tuple of (low, high)
         Line-free windows, rest frame, Å, for ``"windows"``.
+    window_lower : float
+        Lower cut within the windows, in σ: a window that is free of lines in most stars is not
+        in the coolest.
     avoid : tuple of (low, high)
         Windows (rest frame, Å) that a clipped fit leaves out: wings wider than the clip can
         see, telluric bands.
@@ -73,9 +74,9 @@ class ContinuumRecipe:
 
     method: Literal["chebyshev", "spline", "windows"] = "chebyshev"
     degree: int | Sequence[int] = 4
-    edge: float | Sequence[float] = 0.0
     spacing: float = 300.0
     windows: Windows = ()
+    window_lower: float = 1.5
     avoid: Windows = ()
     medium: Literal["air", "vacuum"] | None = None
     lower: float = 0.5
@@ -85,12 +86,12 @@ class ContinuumRecipe:
 GALAH = ContinuumRecipe(
     method="windows",
     degree=(3, 3, 4, 4),
-    edge=(0.0, 0.0, 0.03, 0.03),
     windows=GALAH_WINDOWS,
     avoid=BALMER_AND_O2,
     medium="air",
 )
-"""GALAH's own practice: its line-free windows and degrees, arm by arm (GUESS, Kos et al. 2017)."""
+"""For GALAH: line-free windows from synthetic FGK spectra, and the survey's own degrees, which its
+normalised extension tells (raw over normalised is an exact polynomial of the pixel number)."""
 
 
 def normalise(
@@ -157,8 +158,7 @@ def normalise(
             raw,
             used,
             speed if speed.any() else None,
-            int(_of_arm(recipe.degree, number)),
-            _of_arm(recipe.edge, number),
+            _of_arm(recipe.degree, number),
         )
         template = None if reference is None else np.atleast_2d(reference)[:, arm]
         fit = _fit_arm(piece, recipe, placed, template)
@@ -181,7 +181,7 @@ def _placed(
     return np.where(known, speed, 0.0), known
 
 
-def _of_arm(setting: float | Sequence[float], number: int) -> float:
+def _of_arm(setting: int | Sequence[int], number: int) -> int:
     if not isinstance(setting, Sequence):
         return setting
     if number >= len(setting):
@@ -198,7 +198,11 @@ class _Arm:
     ivar: NDArray[np.float64]
     velocity: NDArray[np.float64] | None
     degree: int
-    edge: float
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _Arm:
+        """Return the same arm of some of the spectra."""
+        speed = self.velocity if self.velocity is None else self.velocity[chosen]
+        return replace(self, flux=self.flux[chosen], ivar=self.ivar[chosen], velocity=speed)
 
 
 def _fit_arm(
@@ -210,8 +214,18 @@ def _fit_arm(
     if recipe.method != "windows" or not placed.any():
         return _fit_clipped(arm, recipe)
     pixels = in_windows(arm.wavelength, recipe.windows, velocity=arm.velocity)
-    fit = fit_pixels(arm.wavelength, arm.flux, arm.ivar, pixels, degree=arm.degree, edge=arm.edge)
-    return fit if placed.all() else _merged(fit, _fit_clipped(arm, recipe), placed)
+    fit = fit_chebyshev(
+        arm.wavelength,
+        arm.flux,
+        np.where(pixels, arm.ivar, 0.0),
+        degree=arm.degree,
+        lower=recipe.window_lower,
+        upper=recipe.upper,
+    )
+    other = ~placed | (~fit.ok & (arm.ivar > 0).any(axis=1))
+    if not other.any():
+        return fit
+    return _with_rows(fit, other, _fit_clipped(arm.rows(other), recipe))
 
 
 def _fit_clipped(arm: _Arm, recipe: ContinuumRecipe) -> ContinuumFit:
@@ -242,16 +256,13 @@ def _fit_ratio(arm: _Arm, recipe: ContinuumRecipe, template: NDArray) -> Continu
     )
 
 
-def _merged(first: ContinuumFit, second: ContinuumFit, choose: NDArray[np.bool_]) -> ContinuumFit:
-    """Take the rows of the first fit where ``choose``, of the second elsewhere."""
-    column = choose[:, None]
-    return ContinuumFit(
-        first.basis,
-        np.where(column, first.coefficients, second.coefficients),
-        np.where(column, first.continuum, second.continuum),
-        np.where(column, first.kept, second.kept),
-        np.where(choose, first.ok, second.ok),
-    )
+def _with_rows(fit: ContinuumFit, chosen: NDArray[np.bool_], other: ContinuumFit) -> ContinuumFit:
+    """Return a fit whose chosen rows are those of another."""
+    columns: dict[str, Any] = {}
+    for name in ("coefficients", "continuum", "kept", "ok"):
+        columns[name] = np.array(getattr(fit, name))
+        columns[name][chosen] = getattr(other, name)
+    return replace(fit, **columns)
 
 
 def _divide(flux: NDArray, ivar: NDArray, raw: NDArray, good: NDArray, fit: ContinuumFit) -> None:

@@ -177,7 +177,7 @@ def fit_pixels(
 
     References
     ----------
-    Ness et al. 2015, ApJ 808, 16; the edges follow the GALAH survey's practice (GUESS).
+    Ness et al. 2015, ApJ 808, 16.
     """
     weight = smooth_weights(flux, ivar)
     basis = ChebyshevBasis.over(np.asarray(wavelength), degree)

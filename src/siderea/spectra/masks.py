@@ -20,6 +20,8 @@ from siderea.flags import SpectrumFlag
 from siderea.spectra.clipped_fit import masked_quantile
 from siderea.spectra.continuum_pixels import Windows, in_windows
 from siderea.spectra.cosmic_rays import cosmic_rays
+from siderea.spectra.doppler import add_velocities
+from siderea.spectra.wavelength import air_to_vacuum
 
 __all__ = [
     "SKY_LINES",
@@ -28,6 +30,7 @@ __all__ = [
     "cosmic_rays",
     "excess_noise",
     "gaps",
+    "implausible",
     "sky_residuals",
     "telluric",
 ]
@@ -160,12 +163,11 @@ def _total_velocity(
     """Return the one velocity whose Doppler factor is D(v_bary)/D(rv)."""
     if frame not in ("observatory", "barycentric", "rest"):
         raise DataError(f"frame: found {frame!r}; expected observatory, barycentric or rest")
-    rapidity = np.zeros(())
+    velocity = np.zeros(())
     if frame != "observatory":
-        rapidity = np.arctanh(np.nan_to_num(np.asarray(barycentric_velocity, float)) / C_KMS)
+        velocity = np.nan_to_num(np.asarray(barycentric_velocity, dtype=float))
     if frame == "rest":
-        rapidity = rapidity - np.arctanh(np.nan_to_num(np.asarray(rv, float)) / C_KMS)
-    velocity = C_KMS * np.tanh(rapidity)
+        velocity = add_velocities(velocity, -np.nan_to_num(np.asarray(rv, dtype=float)))
     return velocity
 
 
@@ -175,10 +177,8 @@ def _in_medium(windows: Windows, medium: Medium) -> Windows:
         return windows
     if medium != "vacuum":
         raise MediumError(f"medium: found {medium!r}; expected 'air' or 'vacuum'")
-    edges = np.array(windows, dtype=float).reshape(-1, 2)
-    k2 = (1e4 / edges) ** 2  # μm⁻²
-    index = 1.0 + 0.05792105 / (238.0185 - k2) + 0.00167917 / (57.362 - k2)
-    return tuple((float(low), float(high)) for low, high in edges * index)
+    edges = air_to_vacuum(np.array(windows, dtype=float).reshape(-1, 2))
+    return tuple((float(low), float(high)) for low, high in edges)
 
 
 def excess_noise(
@@ -226,6 +226,24 @@ def _running_median(flux: NDArray, good: NDArray[np.bool_], window: int) -> NDAr
     level = np.where(np.isfinite(level), level, overall)
     centre = np.minimum(starts + (window - 1) / 2, p - 1)
     return np.stack([np.interp(np.arange(p), centre, row) for row in level])
+
+
+def implausible(flux: NDArray, *, limit: float = 50.0) -> NDArray[np.bool_]:
+    """Mark pixels of normalised spectra that no star has: wreckage of a failed correction.
+
+    Parameters
+    ----------
+    flux : (N, P) ndarray
+        Normalised flux.
+    limit : float
+        Largest |flux − 1|. At R = 28,000 the Balmer lines of the strongest emitters stand some ten
+        times above the continuum; an overcorrected telluric band reaches 10⁶.
+
+    Returns
+    -------
+    (N, P) ndarray of bool
+    """
+    return np.abs(flux - 1.0) > limit
 
 
 def gaps(spectra: Spectra, *, trim: int = 0, jump: float = 5.0) -> NDArray[np.bool_]:
