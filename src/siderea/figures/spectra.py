@@ -262,14 +262,16 @@ def _frame(ax: Axes, wave: NDArray, rows: NDArray, marks: Mapping[str, float]) -
 def _limits(rows: NDArray) -> tuple[float, float]:
     """Return flux limits that hold every line, in emission too, but not a cosmic ray.
 
-    A median over five pixels leaves what a spectrograph resolves, and removes spikes.
+    A spike stands alone: it is far above the median over five pixels, which a line that the
+    spectrograph resolves lifts with it.
     """
-    good = rows[np.isfinite(rows)]
-    steady = median_filter(np.where(np.isfinite(rows), rows, np.median(good)), size=(1, 5))
-    low, high = np.percentile(good, [0.2, 99.0])
-    low, high = min(low, steady.min()), max(high, steady.max())
-    middle, half = (low + high) / 2, max(high - low, _TALL) / 2
-    return middle - 1.08 * half, middle + 1.08 * half
+    middle = np.median(rows[np.isfinite(rows)])
+    steady = median_filter(np.where(np.isfinite(rows), rows, middle), size=(1, 5))
+    company = np.abs(rows - steady) < 0.1 + 0.5 * np.abs(steady - middle)  # NaN is never below
+    kept = rows[company] if company.any() else steady
+    low, high = float(kept.min()), float(kept.max())
+    centre, half = (low + high) / 2, max(high - low, _TALL) / 2
+    return centre - 1.08 * half, centre + 1.08 * half
 
 
 def _strip(ax: Axes, name: str) -> None:
