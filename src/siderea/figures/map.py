@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -91,7 +92,8 @@ def embedding_map(
     elif values is not None:
         column = _column(pd.Series(np.asarray(values, dtype=float)), drawn).to_numpy()
         artist = _by_value(ax, places, column, _colours_of(column, diverging))
-        _colour_bar(figure, ax, artist, column, _named(label, unit))
+        name = f"median {label}" if len(places) > DENSE else label
+        _colour_bar(figure, ax, artist, column, f"{name} ({unit})" if unit else name)
     elif len(places) > DENSE:
         cells = ax.hexbin(
             places[:, 0], places[:, 1], gridsize=_CELLS, bins="log", cmap=CONTINUOUS, linewidths=0.1
@@ -206,9 +208,8 @@ def _colour_bar(figure: Figure, ax: Axes, artist: Any, column: NDArray, name: st
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
         (below, above), "neither"
     )
-    bar = figure.colorbar(artist, ax=ax, label=name, extend=extend, shrink=0.8)
-    if bar.solids is not None:
-        bar.solids.set_alpha(1.0)
+    opaque = ScalarMappable(artist.norm, artist.cmap)  # the points themselves are transparent
+    bar = figure.colorbar(opaque, ax=ax, label=name, extend=extend, shrink=0.8)
     bar.outline.set_visible(False)
 
 
@@ -247,7 +248,3 @@ def _frame(ax: Axes, title: str, axis_name: str, n: int) -> None:
         for handle in legend.legend_handles:
             if handle is not None:
                 handle.set(sizes=[24.0], alpha=1.0)
-
-
-def _named(label: str, unit: str) -> str:
-    return f"{label} ({unit})" if unit else label

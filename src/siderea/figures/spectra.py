@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import median_filter
 
 from siderea.data import Medium
 from siderea.errors import DataError, MediumError
@@ -240,14 +241,8 @@ def _texts(texts: Sequence[str] | None, n: int, name: str) -> list[str]:
 def _frame(ax: Axes, wave: NDArray, rows: NDArray, marks: Mapping[str, float]) -> None:
     """Set robust limits, and mark the lines that fall into the panel."""
     ax.set_xlim(wave[0], wave[-1])
-    good = rows[np.isfinite(rows)]
-    if good.size:
-        low, high = np.percentile(good, [0.2, 99.8])
-        room = max(high - low, _TALL)
-        # An emission line may leave the bulk by as much again; a cosmic ray is cut.
-        low, high = max(good.min(), low - room), min(good.max(), high + room)
-        middle, half = (low + high) / 2, max(high - low, _TALL) / 2
-        ax.set_ylim(middle - 1.08 * half, middle + 1.08 * half)
+    if np.isfinite(rows).any():
+        ax.set_ylim(_limits(rows))
     else:
         ax.text(0.5, 0.5, "no good pixels", transform=ax.transAxes, ha="center", va="center")
     for name, place in marks.items():
@@ -262,6 +257,21 @@ def _frame(ax: Axes, wave: NDArray, rows: NDArray, marks: Mapping[str, float]) -
                 ha="center",
                 fontsize=7,
             )
+
+
+def _limits(rows: NDArray) -> tuple[float, float]:
+    """Return flux limits that hold every line, in emission too, but not a cosmic ray.
+
+    A spike stands alone: it is far above the median over five pixels, which a line that the
+    spectrograph resolves lifts with it.
+    """
+    middle = np.median(rows[np.isfinite(rows)])
+    steady = median_filter(np.where(np.isfinite(rows), rows, middle), size=(1, 5))
+    company = np.abs(rows - steady) < 0.1 + 0.5 * np.abs(steady - middle)  # NaN is never below
+    kept = rows[company] if company.any() else steady
+    low, high = float(kept.min()), float(kept.max())
+    centre, half = (low + high) / 2, max(high - low, _TALL) / 2
+    return centre - 1.08 * half, centre + 1.08 * half
 
 
 def _strip(ax: Axes, name: str) -> None:

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+from openTSNE import TSNE
+from sklearn.metrics import silhouette_score
+
+from siderea.embeddings import tsne
+from siderea.embeddings.quality import neighbour_recall
+from siderea.embeddings.tsne import TSNEMap
+from siderea.errors import DataError
+
+
+def groups(n=300, *, seed=0):
+    """Three groups in 10 dimensions, shuffled."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, n)
+    return rng.normal(size=(n, 10)) + 12 * np.eye(10)[label], label
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, label = groups()
+    return TSNEMap(n_jobs=1).fit(X), X, label
+
+
+def test_groups_lie_apart_and_rows_keep_their_order(fitted):
+    tsne_map, X, label = fitted
+    assert silhouette_score(tsne_map.embedding_, label) > 0.5
+    assert neighbour_recall(X, tsne_map.embedding_, k=10) > 0.4  # 0.03 if rows were exchanged
+
+
+def test_divergence_is_that_of_opentsne():
+    X, _ = groups(200)
+    theirs = TSNE(neighbors="exact", n_iter=750, random_state=0, n_jobs=1).fit(X)
+    ours = TSNEMap(n_iter=750, n_jobs=1).fit(X)
+    assert ours.kl_divergence_ == pytest.approx(theirs.kl_divergence, rel=0.05)
+
+
+def test_map_is_centred_on_its_bounding_box(fitted):
+    places = fitted[0].embedding_
+    np.testing.assert_allclose(places.max(axis=0), -places.min(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_same_seed_same_map(n_jobs, monkeypatch):
+    monkeypatch.setattr(tsne, "_SERIAL_MAX", 0)
+    X, _ = groups(100)
+    first = TSNEMap(n_jobs=n_jobs, random_state=4, n_iter=20)
+    again = TSNEMap(n_jobs=n_jobs, random_state=4, n_iter=20)
+    np.testing.assert_array_equal(first.fit_transform(X), again.fit_transform(X))
+    np.testing.assert_array_equal(first.transform(X[:9]), again.transform(X[:9]))
+
+
+def test_placing_new_points_leaves_the_map_alone(fitted):
+    tsne_map, X, _ = fitted
+    before = tsne_map.embedding_.copy()
+    new = X[:40] + 0.01
+    first, again = tsne_map.transform(new), tsne_map.transform(new)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(tsne_map.embedding_, before)
+
+
+def test_place_of_a_point_does_not_depend_on_its_company(fitted):
+    tsne_map, X, _ = fitted
+    together = tsne_map.transform(X[:30])
+    apart = np.vstack([tsne_map.transform(X[:1]), tsne_map.transform(X[1:30])])
+    np.testing.assert_allclose(apart, together, atol=1e-9)
+
+
+def test_points_of_the_map_are_placed_near_themselves(fitted):
+    tsne_map, X, label = fitted
+    placed = tsne_map.transform(X)
+    distance = np.hypot(*(placed - tsne_map.embedding_).T)
+    assert np.median(distance) < 0.02 * np.ptp(tsne_map.embedding_)
+    other, other_label = groups(60, seed=9)
+    near = np.argmin(
+        np.linalg.norm(tsne_map.transform(other)[:, None] - tsne_map.embedding_, axis=2), axis=1
+    )
+    assert (label[near] == other_label).all()
+
+
+def test_stored_map_is_taken_up_again(fitted):
+    tsne_map, X, _ = fitted
+    taken = TSNEMap(n_jobs=1).from_map(X, tsne_map.embedding_)
+    np.testing.assert_array_equal(taken.transform(X[:20]), tsne_map.transform(X[:20]))
+    with pytest.raises(DataError, match=r"expected finite \(300, 2\)"):
+        TSNEMap().from_map(X, tsne_map.embedding_[:-1])
+
+
+def test_large_samples_take_the_grid(monkeypatch):
+    X, label = groups(120)
+    monkeypatch.setattr(tsne, "_TREE_MAX", 100)
+    grid = TSNEMap(n_jobs=1, n_iter=100).fit(X)
+    monkeypatch.undo()
+    tree = TSNEMap(n_jobs=1, n_iter=100).fit(X)
+    assert grid.kl_divergence_ == pytest.approx(tree.kl_divergence_, rel=0.1)
+    assert not np.array_equal(grid.embedding_, tree.embedding_)
+    assert silhouette_score(grid.embedding_, label) > 0.5
+    before = grid.embedding_.copy()
+    grid.transform(X[:5])
+    np.testing.assert_array_equal(grid.embedding_, before)
+
+
+def test_progress_is_told_every_50_iterations():
+    X, _ = groups(60)
+    heard = []
+    tsne_map = TSNEMap(perplexity=10, n_iter=120, n_jobs=1)
+    tsne_map.fit_transform(X, callback=lambda *told: heard.append(told))
+    assert [iteration for iteration, _ in heard] == [50, 100, 150, 200, 250, 300, 350, 370]
+    assert tsne_map.n_iter_ == 370
+    assert heard[-1][1] == tsne_map.kl_divergence_
+
+
+def test_descent_ends_when_little_is_gained(fitted):
+    tsne_map, X, _ = fitted
+    heard = []
+    TSNEMap(n_jobs=1).fit(X, callback=lambda *told: heard.append(told))
+    assert 750 <= tsne_map.n_iter_ < 3250
+    gains = [(a - b) / b for (_, a), (_, b) in zip(heard[-2:-1], heard[-1:], strict=True)]
+    assert max(gains) < 2e-3
+
+
+def test_perplexity_is_lowered_for_small_samples():
+    X, _ = groups(61)
+    with pytest.warns(UserWarning, match="perplexity lowered from 30 to 20: 61 points"):
+        tsne_map = TSNEMap(n_jobs=1, n_iter=50).fit(X)
+    assert tsne_map.perplexity_ == 20
+    with pytest.warns(UserWarning, match="lowered"):
+        smallest = TSNEMap(n_jobs=1).fit(X[:4])
+    assert np.isfinite(smallest.embedding_).all()
+    assert smallest.transform(X[:2]).shape == (2, 2)
+
+
+def test_one_column_and_equal_points_are_no_trouble():
+    column = np.arange(40.0)[:, None]
+    line = TSNEMap(perplexity=5, n_jobs=1).fit(column)
+    assert neighbour_recall(column, line.embedding_, k=2) > 0.5
+    same = TSNEMap(perplexity=5, n_jobs=1, n_iter=50).fit(np.ones((30, 3)))
+    assert np.isfinite(same.embedding_).all()
+
+
+def test_no_new_points_give_no_places(fitted):
+    assert fitted[0].transform(np.zeros((0, 10))).shape == (0, 2)
+
+
+def test_errors_say_what_was_found(fitted):
+    X, _ = groups(20)
+    with pytest.raises(DataError, match="found 3 rows; a map needs at least 4"):
+        TSNEMap().fit(X[:3])
+    with pytest.raises(DataError, match="only passes=1 is available"):
+        TSNEMap(passes=2).fit(X)
+    with pytest.raises(DataError, match="expected both 1 or more"):
+        TSNEMap(perplexity=0.5).fit(X)
+    X[[1, 5], 0] = np.nan
+    with pytest.raises(DataError, match="2 of 20 rows"):
+        TSNEMap().fit(X)
+    with pytest.raises(DataError, match="found 3 columns; expected 10"):
+        fitted[0].transform(np.zeros((2, 3)))
