@@ -7,6 +7,7 @@ Exit codes: 0 success; 2 bad input, with one clear line on stderr; 1 a failure o
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -27,8 +28,13 @@ for command in (ingest, embed, report, info, demo, cite):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 
+def _as_one_line(message: Warning | str, *_: object) -> str:
+    return f"siderea: note: {message}\n"
+
+
 def main() -> None:
     """Run the command line; errors of the input become one line and exit code 2."""
+    warnings.formatwarning = _as_one_line  # type: ignore[assignment]
     try:
         app()
     except SidereaError as error:

@@ -11,7 +11,7 @@ __all__ = ["run"]
 
 
 def run(
-    stars: Annotated[int, typer.Option(min=10, help="Stars of the mock survey.")] = 600,
+    stars: Annotated[int, typer.Option(min=10, help="Stars of the mock survey.")] = 400,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the survey.")] = 1,
 ) -> None:
@@ -19,7 +19,7 @@ def run(
 
     Every step is the call that a real survey goes through.
 
-    Memory: below 1 GiB. Time: about 40 s for 600 stars on two cores.
+    Memory: below 1 GiB. Time: about a minute for 400 stars on two cores.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.demo import demo

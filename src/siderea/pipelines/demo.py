@@ -35,7 +35,7 @@ class DemoResult:
 def demo(
     output: str | Path,
     *,
-    n_stars: int = 600,
+    n_stars: int = 400,
     seed: int = 1,
     progress: Progress | None = None,
 ) -> DemoResult:

@@ -36,6 +36,18 @@ UNITS = {
 }
 """Units of the catalogue's columns, by the names of CONVENTIONS.md."""
 
+LABELS = {
+    "teff": "effective temperature",
+    "logg": "log g",
+    "fe_h": "[Fe/H]",
+    "alpha_fe": "[α/Fe]",
+    "rv": "radial velocity",
+    "snr": "S/N",
+    "ew_halpha": "equivalent width of Hα",
+    "ew_hbeta": "equivalent width of Hβ",
+}
+"""How columns are written on a figure; others by their own names."""
+
 _AXES = {"tsne": "t-SNE", "pca": "PCA"}
 
 
@@ -80,7 +92,7 @@ def map_figure(store: SurveyStore, name: str, *, colour: str | None = None) -> F
     unit = UNITS.get(colour or "", "per pixel" if (colour or "").startswith("snr") else "")
     return embedding_map(
         product[["x", "y"]].to_numpy(),
-        label=colour or "",
+        label=LABELS.get(colour or "", colour or ""),
         unit=unit,
         title=f"{store.path.stem}: {name}",
         axis_name=method,
@@ -101,16 +113,16 @@ def _is_words(values: pd.Series) -> bool:
     return not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)
 
 
-def example_figure(store: SurveyStore, n: int = 4) -> Figure:
+def example_figure(store: SurveyStore, n: int = 3) -> Figure:
     """Draw a few spectra: the rows at the quantiles of S/N, best first."""
     table = store.catalogue
     snr = table["snr"].to_numpy(float) if "snr" in table else np.arange(len(table), dtype=float)
     order = np.argsort(np.nan_to_num(snr, nan=-1.0))[::-1]
     rows = order[np.linspace(0, 0.9 * (len(order) - 1), min(n, len(order))).astype(int)]
-    spectra = store.spectra(np.unique(rows))
+    spectra = store.spectra(rows)
     labels = [
         f"{one}, S/N {value:.0f}" if np.isfinite(value) else str(one)
-        for one, value in zip(spectra.ids, snr[np.unique(rows)], strict=True)
+        for one, value in zip(spectra.ids, snr[rows], strict=True)
     ]
     return spectrum_panels(
         spectra.wavelength,
@@ -120,4 +132,5 @@ def example_figure(store: SurveyStore, n: int = 4) -> Figure:
         labels=labels,
         medium=spectra.medium,
         arm_names=spectra.arm_names,
+        offset=0.6,
     )

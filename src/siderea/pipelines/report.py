@@ -67,8 +67,8 @@ def _content(store: SurveyStore, colour: str | None) -> dict[str, Any]:
         "flags": _flags(store.catalogue),
         "maps": [_map(store, name, colour) for name in _maps(store)],
         "example": _image(png(example_figure(store))),
-        "example_caption": "Spectra across the range of signal to noise, best first; masked pixels "
-        "are not drawn.",
+        "example_caption": "Spectra across the range of signal to noise, "
+        "shifted in flux; masked pixels are not drawn.",
         "failures": failures[:_MOST_FAILURES],
         "n_failures": len(failures),
         "n_sources": store.manifest.get("n_sources", len(store)),
