@@ -13,8 +13,11 @@ References: Buder et al. 2021 (DR3), Kos et al. 2017 (reduction).
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +34,7 @@ from siderea.io.pixels import clean
 from siderea.spectra.doppler import velocity_from_factor
 from siderea.spectra.wavelength import log_grid
 
-__all__ = ["ARM_NAMES", "GRID", "group", "identify", "read_native", "read_spectra"]
+__all__ = ["ARM_NAMES", "GRID", "group", "identify", "read_native", "read_spectra", "sources"]
 
 EXPECTED = "a GALAH DR3 spectrum (one CCD per file)"
 ARM_NAMES = ("blue", "green", "red", "ir")
@@ -69,7 +72,7 @@ def identify(path: str | Path) -> bool:
     return True
 
 
-def group(paths: Iterable[str | Path]) -> dict[str, tuple[Path, ...]]:
+def group(paths: Iterable[str | Path]) -> dict[str, tuple[str, ...]]:
     """Gather the files of each star, by name where that tells, else by header.
 
     Parameters
@@ -80,32 +83,71 @@ def group(paths: Iterable[str | Path]) -> dict[str, tuple[Path, ...]]:
     Returns
     -------
     dict
-        ``sobject_id`` to its files, one per CCD, all sorted. A second copy of a CCD goes to
+        As `sources` yields them.
+    """
+    return dict(sources([str(path) for path in paths]))
+
+
+def sources(paths: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the stars of a list of files, holding no more than one of them at a time.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files in any order.
+
+    Yields
+    ------
+    name, files
+        Sorted: ``sobject_id`` and its files, one per CCD. A second copy of a CCD goes to
         ``"<sobject_id> (copy 2)"``, and a file that tells no star stands alone under its own
         path: the first copy is whole, and the rest is for the job to report.
     """
-    sources: dict[str, dict[str, Path]] = {}
-    for path in sorted(map(Path, paths), key=lambda path: (path.name, path)):
-        star, ccd = _star_and_ccd(path)
-        name, copy = star, 1
-        while ccd in sources.setdefault(name, {}):
-            copy += 1
-            name = f"{star} (copy {copy})"
-        sources[name][ccd] = path
-    return {name: tuple(sources[name].values()) for name in sorted(sources)}
+    named = (path for path in paths if _NAME.fullmatch(os.path.basename(path)))
+    by_name = sorted(named)
+    if not _ordered(by_name):  # the keys of a sort take a hundred bytes a file
+        by_name.sort(key=os.path.basename)  # stable: of equal names, the first path comes first
+    odd = sorted(
+        (*_object_of(path), path) for path in paths if not _NAME.fullmatch(os.path.basename(path))
+    )
+    entries = heapq.merge(map(_parsed, by_name), odd)
+    for star, files in itertools.groupby(entries, key=lambda entry: entry[0]):
+        yield from _copies(star, list(files))
 
 
-def _star_and_ccd(path: Path) -> tuple[str, str]:
-    match = _NAME.fullmatch(path.name)
-    if match:
-        return match.group(1), match.group(2)
+def _ordered(paths: list[str]) -> bool:
+    names = map(os.path.basename, paths)
+    return all(one <= other for one, other in itertools.pairwise(names))
+
+
+def _parsed(path: str) -> tuple[str, str, str]:
+    name = os.path.basename(path)
+    return name[:15], name[15], path
+
+
+def _object_of(path: str) -> tuple[str, str]:
+    """Ask a file that is not named after its star for it."""
     try:
         with open_product(path, expected=EXPECTED) as product:
             star, spectrograph = product.text("OBJECT"), product.text("SPECTID")
     except NotThisProductError:
-        return str(path), ""
+        return path, ""
     known = re.fullmatch(r"\d{15}", star) and spectrograph in _SPECTROGRAPH
-    return (star, str(_SPECTROGRAPH[spectrograph] + 1)) if known else (str(path), "")
+    return (star, str(_SPECTROGRAPH[spectrograph] + 1)) if known else (path, "")
+
+
+def _copies(star: str, files: list[tuple[str, str, str]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Deal the files of a star out to as many sources as its most frequent CCD needs."""
+    copies: list[dict[str, str]] = []
+    for _, ccd, path in files:
+        room = next((one for one in copies if ccd not in one), None)
+        if room is None:
+            room = {}
+            copies.append(room)
+        room[ccd] = path
+    for number, one in enumerate(copies, 1):
+        name = star if number == 1 else f"{star} (copy {number})"
+        yield name, tuple(one[ccd] for ccd in sorted(one))
 
 
 def read_native(
@@ -133,7 +175,7 @@ def read_native(
     """
     if extension not in ("raw", "normalised"):
         raise DataError(f"extension: found {extension!r}; expected 'raw' or 'normalised'")
-    files = (paths,) if isinstance(paths, (str, Path)) else tuple(paths)
+    files = (paths,) if isinstance(paths, str | Path) else tuple(paths)
     ccds: dict[int, _Ccd] = {}
     for path in files:
         with open_product(path, expected=EXPECTED) as product:
@@ -316,8 +358,7 @@ def read_spectra(
         If any file is not what it should be. To skip bad files and go on, use
         `siderea.pipelines.ingest`.
     """
-    stars = group(paths)
-    if not stars:
+    natives = [read_native(files, extension=extension) for files in group(paths).values()]
+    if not natives:
         raise DataError("paths: found no file; expected GALAH DR3 FITS files")
-    natives = [read_native(files, extension=extension) for files in stars.values()]
     return to_common_grid(natives, grid, frame=frame)

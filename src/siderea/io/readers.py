@@ -5,10 +5,9 @@ A source is what gives spectra together: four CCD files of one GALAH star, or on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from siderea.errors import DataError
@@ -18,9 +17,6 @@ __all__ = ["READERS", "Reader", "reader"]
 
 FITS_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 TABLE_SUFFIXES = (".npz", ".csv", ".ecsv", ".txt", ".dat", ".fits", ".parquet")
-
-Group = Callable[[Iterable[Path]], Mapping[str, tuple[Path, ...]]]
-Read = Callable[..., list[NativeSpectrum]]
 
 
 @dataclass(frozen=True)
@@ -41,14 +37,15 @@ class Reader:
     def _module(self) -> Any:
         return import_module(f"siderea.io.{self.module}")
 
-    def group(self, paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
-        """Gather files into sources, sorted by name; one file each unless the reader knows."""
-        grouping = getattr(self._module(), "group", None)
-        if grouping is not None:
-            return dict(grouping(paths))
-        return {str(path): (Path(path),) for path in sorted(paths)}
+    def sources(self, paths: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield (name, files) of every source, sorted; a file by itself unless told otherwise."""
+        gathering = getattr(self._module(), "sources", None)
+        if gathering is not None:
+            yield from gathering(paths)
+        else:
+            yield from ((path, (path,)) for path in sorted(paths))
 
-    def read(self, paths: tuple[Path, ...]) -> list[NativeSpectrum]:
+    def read(self, paths: tuple[str, ...]) -> list[NativeSpectrum]:
         """Read the spectra of one source on their own pixels."""
         found = self._module().read_native(paths if len(paths) > 1 else paths[0])
         return list(found) if isinstance(found, (list, tuple)) else [found]

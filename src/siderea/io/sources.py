@@ -1,8 +1,14 @@
-"""Which files a job is to read: names, folders, and lists of names."""
+"""Which files a job is to read: names, folders, and lists of names.
+
+A survey has millions of files: names are plain strings, in one sorted list, and nothing else is
+kept of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from siderea.errors import DataError
@@ -10,7 +16,7 @@ from siderea.errors import DataError
 __all__ = ["expand"]
 
 
-def expand(paths: Iterable[str | Path], *, suffixes: Sequence[str]) -> list[Path]:
+def expand(paths: Iterable[str | os.PathLike[str]], *, suffixes: Sequence[str]) -> list[str]:
     """Turn arguments into files, sorted and without repeats.
 
     Parameters
@@ -24,36 +30,61 @@ def expand(paths: Iterable[str | Path], *, suffixes: Sequence[str]) -> list[Path
 
     Returns
     -------
-    list of Path
-        Sorted by path, so that a job is the same whatever the order of its arguments.
+    list of str
+        Sorted, so that a job is the same whatever the order of its arguments.
 
     Raises
     ------
     DataError
         If a name does not exist, or nothing is left to read.
     """
-    found: set[Path] = set()
-    for path in paths:
-        found.update(_expand_one(str(path), tuple(suffixes)))
+    found = [file for path in paths for file in _expand_one(os.fspath(path), tuple(suffixes))]
     if not found:
         raise DataError(f"no input: found no file ending in {' or '.join(suffixes)}")
-    return sorted(found)
+    found.sort()
+    if any(one == other for one, other in itertools.pairwise(found)):
+        found = sorted(set(found))
+    return found
 
 
-def _expand_one(name: str, suffixes: tuple[str, ...]) -> list[Path]:
+def _expand_one(name: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     if name.startswith("@"):
-        listing = Path(name[1:])
-        if not listing.is_file():
-            raise DataError(f"{name}: no such list of files")
-        lines = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines()]
-        named = [str(listing.parent / line) for line in lines if line and not line.startswith("#")]
-        return [path for one in named for path in _expand_one(one, suffixes)]
-    path = Path(name)
-    if path.is_dir():
-        files = [one for one in path.rglob("*") if one.name.endswith(suffixes) and one.is_file()]
-        if not files:
-            raise DataError(f"{path}: an empty folder; expected files ending in {suffixes[0]}")
-        return files
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
-    return [path]
+        yield from _listed(Path(name[1:]), suffixes)
+    elif os.path.isdir(name):
+        yield from _in_folder(name, suffixes)
+    elif os.path.exists(name):
+        yield name
+    else:
+        raise DataError(f"{name}: no such file or folder")
+
+
+def _listed(listing: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+    if not listing.is_file():
+        raise DataError(f"@{listing}: no such list of files")
+    with open(listing, encoding="utf-8") as lines:
+        for line in map(str.strip, lines):
+            if line and not line.startswith("#"):
+                yield from _expand_one(os.path.join(listing.parent, line), suffixes)
+
+
+def _in_folder(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
+    empty = True
+    for path in _walk(folder):
+        if path.endswith(suffixes):
+            empty = False
+            yield path
+    if empty:
+        raise DataError(f"{folder}: an empty folder; expected files ending in {suffixes[0]}")
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Yield every file below a folder; unlike `os.walk`, without a list of each folder's names."""
+    below = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                below.append(entry.path)
+            else:
+                yield entry.path
+    for path in below:
+        yield from _walk(path)

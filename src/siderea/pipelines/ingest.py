@@ -83,7 +83,7 @@ class IngestResult:
 class _Source:
     ordinal: int
     name: str
-    paths: tuple[Path, ...]
+    paths: tuple[str, ...]
     rv: float  # from the catalogue; NaN where it has none
 
 
@@ -146,13 +146,10 @@ def ingest(
     form = reader(product)
     preparation = preparation or Preparation.of(product)
     table = Catalogue.read(catalogue) if catalogue else Catalogue.empty()
-    names = form.group(expand(paths, suffixes=form.suffixes))
-    sources = [
-        _Source(ordinal, name, files, table.rv(name))
-        for ordinal, (name, files) in enumerate(names.items())
-    ]
-    provenance = _provenance(product, sources, preparation, catalogue)
-    grid, output = _grid_of(form, sources), Path(output)
+    files = expand(paths, suffixes=form.suffixes)
+    total, digest = _survey(form, files)
+    provenance = _provenance(product, total, digest, preparation, catalogue)
+    grid, output = _grid_of(form, files), Path(output)
     with _writer(output, grid, provenance, overwrite) as writer:
         # Whole batches are done again: what a batch gives depends, in the last bit, on all of it.
         begin = writer.next_source // BATCH * BATCH
@@ -160,33 +157,50 @@ def ingest(
         known = writer.committed()
         seen = set(known["id"][known["source"] < begin])
         skip = int((known["source"] >= begin).sum())
-        jobs = _n_jobs(jobs, len(sources) - begin)
-        work = [(product, grid, preparation, batch) for batch in _batches(sources[begin:])]
+        jobs = _n_jobs(jobs, total - begin)
+        work = (
+            (product, grid, preparation, batch)
+            for batch in _batches(_sources(form, files, table, begin))
+        )
         done = begin
         for batch in _run(work, jobs):
             _append(writer, batch, table, skip=skip, seen=seen)
             ledger.add(batch.failures, strict=strict)
             skip, done = 0, done + batch.n_sources
             if progress is not None:
-                progress(done, len(sources))
+                progress(done, total)
         ledger.write()
-        store = writer.finish({"n_sources": len(sources), "n_failures": len(ledger.failures)})
+        store = writer.finish({"n_sources": total, "n_failures": len(ledger.failures)})
     return IngestResult(store, tuple(ledger.failures))
+
+
+def _survey(form: Reader, files: list[str]) -> tuple[int, str]:
+    """Return the number of sources, and a digest of what they are called."""
+    digest, total = hashlib.sha256(), 0
+    for name, paths in form.sources(files):
+        digest.update("\0".join([name, *map(os.path.basename, paths)]).encode())
+        total += 1
+    return total, digest.hexdigest()
+
+
+def _sources(form: Reader, files: list[str], table: Catalogue, begin: int) -> Iterator[_Source]:
+    """Yield the sources from number ``begin`` on; they are never all held."""
+    numbered = enumerate(form.sources(files))
+    for ordinal, (name, paths) in itertools.islice(numbered, begin, None):
+        yield _Source(ordinal, name, paths, table.rv(name))
 
 
 def _provenance(
     product: str,
-    sources: list[_Source],
+    total: int,
+    digest: str,
     preparation: Preparation,
     catalogue: str | Path | None,
 ) -> dict[str, Any]:
     """Say what decides the content of the store: a resumed job must agree with it."""
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update("\0".join([source.name, *(path.name for path in source.paths)]).encode())
     return {
         "product": product,
-        "input": {"n_sources": len(sources), "sha256": digest.hexdigest()},
+        "input": {"n_sources": total, "sha256": digest},
         "preparation": _jsonable(asdict(preparation)),
         "catalogue": hashlib.sha256(Path(catalogue).read_bytes()).hexdigest() if catalogue else "",
         "siderea": siderea.__version__,
@@ -200,14 +214,15 @@ def _jsonable(value: Any) -> Any:
     return [_jsonable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _grid_of(form: Reader, sources: list[_Source]) -> InstrumentGrid:
+def _grid_of(form: Reader, files: list[str]) -> InstrumentGrid:
     """Ask the product for its grid, showing it the first source that can be read."""
-    for source in sources:
+    total = 0
+    for _, paths in form.sources(files):
         try:
-            return form.grid(form.read(source.paths))
+            return form.grid(form.read(paths))
         except SidereaError as error:
-            first = error
-    raise DataError(f"none of the {len(sources)} sources could be read; the last said: {first}")
+            total, last = total + 1, error
+    raise DataError(f"none of the {total} sources could be read; the last said: {last}")
 
 
 def _writer(
@@ -239,12 +254,12 @@ def _n_jobs(jobs: int | None, n_sources: int) -> int:
     return jobs or max(1, min(cores or 1, n_sources // (4 * BATCH)))
 
 
-def _batches(sources: list[_Source]) -> Iterator[tuple[_Source, ...]]:
-    for start in range(0, len(sources), BATCH):
-        yield tuple(sources[start : start + BATCH])
+def _batches(sources: Iterator[_Source]) -> Iterator[tuple[_Source, ...]]:
+    while batch := tuple(itertools.islice(sources, BATCH)):
+        yield batch
 
 
-def _run(work: list[tuple], jobs: int) -> Iterator[_Batch]:
+def _run(work: Iterable[tuple], jobs: int) -> Iterator[_Batch]:
     """Yield the results in order; at most two batches per worker are under way."""
     if jobs == 1:
         with threadpool_limits(1):
