@@ -62,6 +62,7 @@ def _read(path: Path) -> pd.DataFrame:
     from astropy.table import Table  # slow to import, and often not needed
 
     table = Table.read(path)
+    table.convert_bytestring_to_unicode()
     return table[[name for name in table.colnames if table[name].ndim == 1]].to_pandas()
 
 

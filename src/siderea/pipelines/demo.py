@@ -97,6 +97,8 @@ def write_mock_galah(
     """
     survey = SchematicSurvey.draw(n_stars, seed)
     (folder / "spectra").mkdir(parents=True, exist_ok=True)
+    for earlier in (folder / "spectra").glob("990101*.fits"):  # of a larger mock survey
+        earlier.unlink()
     for star in range(n_stars):
         _write_star(folder / "spectra", survey, star)
         if progress is not None:
