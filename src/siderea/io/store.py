@@ -18,6 +18,7 @@ import datetime
 import json
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -227,12 +228,29 @@ class SurveyStore:
         Spectra
             flux and ivar as float32.
         """
-        index = np.arange(len(self))[slice(None) if rows is None else rows]
-        table = self.catalogue.iloc[np.atleast_1d(index)].reset_index(drop=True)
-        return self._spectra(self._read("flux", index), self._read("ivar", index), table)
+        index = np.atleast_1d(np.arange(len(self))[slice(None) if rows is None else rows])
+        return self._spectra(
+            self._read("flux", index), self._read("ivar", index), self._rows_of_catalogue(index)
+        )
+
+    def _rows_of_catalogue(self, index: NDArray[np.int64]) -> pd.DataFrame:
+        """Return rows of the catalogue, from the row groups that hold them if it is not read."""
+        self._require_complete()
+        if "catalogue" not in self.__dict__ and index.size and len(self) > 10 * index.size:
+            parquet = self._parquet
+            sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+            starts = np.cumsum([0, *sizes])
+            groups = np.unique(np.searchsorted(starts, index, side="right") - 1)
+            held = np.concatenate([np.arange(starts[g], starts[g + 1]) for g in groups])
+            frame = parquet.read_row_groups(groups.tolist()).to_pandas()
+            return frame.iloc[np.searchsorted(held, index)].reset_index(drop=True)
+        return self.catalogue.iloc[index].reset_index(drop=True)
+
+    @cached_property
+    def _parquet(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self.path / "catalogue.parquet")
 
     def _read(self, name: str, index: NDArray) -> NDArray[np.float32]:
-        index = np.atleast_1d(index)
         array = self._group[name]
         if index.size and np.array_equal(index, np.arange(index[0], index[0] + index.size)):
             return np.asarray(array[int(index[0]) : int(index[-1]) + 1])
@@ -262,8 +280,15 @@ class SurveyStore:
         size = max(step, 512 // step * step) if size is None else size
         if size < 1:
             raise DataError(f"size: found {size}; expected at least 1")
-        for start in range(0, len(self), size):
-            yield self.spectra(slice(start, min(start + size, len(self))))
+        self.catalogue  # noqa: B018  (read once here, not by the thread below)
+        pieces = [slice(start, start + size) for start in range(0, len(self), size)]
+        with ThreadPoolExecutor(1) as ahead:  # the next piece is read while one is worked on
+            waiting = [ahead.submit(self.spectra, piece) for piece in pieces[:1]]
+            for piece in [*pieces[1:], None]:
+                current = waiting.pop()
+                if piece is not None:
+                    waiting.append(ahead.submit(self.spectra, piece))
+                yield current.result()
 
     # ---------------------------------------------------------------------------- products
 

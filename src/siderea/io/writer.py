@@ -29,7 +29,8 @@ from siderea.io.store import FORMAT, FORMAT_VERSION, SurveyStore, chunk_rows
 
 __all__ = ["StoreWriter"]
 
-_ROW_GROUP = 65_536
+_ROW_GROUP = 8192
+"""Rows per row group of the catalogue: what is read to know one row."""
 _SOURCE = "__source__"
 """Column of the parts of a catalogue that tells the source of each row; not in the whole."""
 
