@@ -13,9 +13,11 @@ __all__ = ["METHODS", "bibtex", "entries"]
 METHODS: dict[str, tuple[str, ...]] = {
     "galah": ("Buder2021", "Kos2017"),
     "map": ("Traven2017", "vanderMaaten2008"),
-    "tsne": ("vanderMaaten2008", "Policar2024"),
+    "tsne": ("vanderMaaten2008", "Policar2024", "Belkina2019"),
     "pca": ("Halko2011",),
     "wavelength": ("Ciddor1996",),
+    "broadening": ("Gray2005",),
+    "continuum": ("Ness2015",),
 }
 """Which entries each method rests on."""
 

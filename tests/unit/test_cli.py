@@ -67,6 +67,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
 def test_a_method_that_is_not_there_is_refused(tmp_path):
     answer = siderea("embed", tmp_path, "--method", "astrology")
     assert answer.returncode == 2
+    assert answer.stderr.startswith("siderea: Invalid value")
     assert "tsne" in answer.stderr
 
 

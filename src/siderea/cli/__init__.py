@@ -16,6 +16,9 @@ from siderea.errors import SidereaError
 
 __all__ = ["app", "main"]
 
+UsageError = typer.BadParameter.__mro__[1]
+"""Typer's base class of every mistake in the arguments; it has no public name of its own."""
+
 app = typer.Typer(
     name="siderea",
     help="Machine learning on large stellar surveys.",
@@ -36,10 +39,13 @@ def main() -> None:
     """Run the command line; errors of the input become one line and exit code 2."""
     warnings.formatwarning = _as_one_line  # type: ignore[assignment]
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        print(f"siderea: {error.format_message()} (try --help)", file=sys.stderr)
+        sys.exit(2)
     except SidereaError as error:
         print(f"siderea: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("siderea: interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)
