@@ -16,7 +16,7 @@ from siderea.errors import SidereaError
 
 __all__ = ["app", "main"]
 
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer's base class of every mistake in the arguments; it has no public name of its own."""
 
 app = typer.Typer(
@@ -41,7 +41,9 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except UsageError as error:
-        print(f"siderea: {error.format_message()} (try --help)", file=sys.stderr)
+        message = getattr(error, "format_message", error.__str__)()
+        if message:  # without arguments at all, the help was shown
+            print(f"siderea: {message} (try --help)", file=sys.stderr)
         sys.exit(2)
     except SidereaError as error:
         print(f"siderea: {error}", file=sys.stderr)
