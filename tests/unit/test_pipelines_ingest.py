@@ -2,6 +2,9 @@ import errno
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -223,3 +226,29 @@ def test_counts_are_stored_when_asked(folder, tmp_path):
 def test_jobs_must_be_positive(folder, tmp_path):
     with pytest.raises(DataError, match="at least 1"):
         ingest("galah", [folder], tmp_path / "a.siderea", jobs=0)
+
+
+def test_a_killed_process_leaves_a_store_that_resumes(tmp_path, mock_galah):
+    """The real thing: two worker processes, real chunks, and a signal that nobody can catch."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for copy in range(8):
+        for path in mock_galah.glob("*.fits"):
+            name = f"{900_000_000_000_000 + 1000 * copy + int(path.name[10:15])}{path.name[15:]}"
+            (folder / name).symlink_to(path)
+    code = "from siderea.cli import main; main()"
+    command = [sys.executable, "-c", code, "ingest", "galah", str(folder), "--jobs", "2", "-o"]
+    killed, whole = tmp_path / "killed.siderea", tmp_path / "whole.siderea"
+    job = subprocess.Popen([*command, str(killed)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (killed / "catalogue.parts" / "part-0000000.parquet").exists():
+        assert job.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    job.kill()
+    job.wait()
+    assert not SurveyStore.open(killed).complete
+    for store in (killed, whole):
+        subprocess.run([*command, str(store)], check=True, capture_output=True)
+    assert len(SurveyStore.open(whole)) == 192
+    assert content(killed) == content(whole)
