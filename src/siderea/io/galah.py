@@ -259,13 +259,18 @@ class _Ccd:
         self.snr = float(np.median(self.pixel_snr)) if usable.size else 0.0
 
     def _normalised(self, product: FitsProduct) -> tuple[NDArray | None, NDArray | None]:
-        # By number: looking extensions up by name would parse the long headers of them all.
-        if not product.has(_NORMALISED) or _name(product) != _EXTNAME:
+        try:
+            header, values = product.last_image()
+        except NotThisProductError:
+            if product.has(_NORMALISED):
+                raise
             return None, None
-        flux = np.asarray(product.image(_NORMALISED, ndim=1), dtype=np.float64)
-        if flux.size != self.flux.size:
+        if str(header.get("EXTNAME", "")).lower() != _EXTNAME:
+            return None, None
+        flux = np.asarray(values, dtype=np.float64)
+        if flux.shape != self.flux.shape:
             raise product.wrong(f"{flux.size} normalised for {self.flux.size} raw pixels")
-        return flux, _linear_grid(product.header(_NORMALISED), flux.size, product)
+        return flux, _linear_grid(header, flux.size, product)
 
     @property
     def rv(self) -> float:
@@ -294,10 +299,6 @@ class _Ccd:
         if not level > 0:
             flags |= SpectrumFlag.ZERO_SNR
         return Arm(name, wavelength, flux, ivar), flags
-
-
-def _name(product: FitsProduct) -> str:
-    return product.text("EXTNAME", _NORMALISED).lower()
 
 
 def _check(product: FitsProduct) -> fits.Header:

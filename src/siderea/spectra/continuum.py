@@ -214,18 +214,28 @@ def _fit_arm(
     if recipe.method != "windows" or not placed.any():
         return _fit_clipped(arm, recipe)
     pixels = in_windows(arm.wavelength, recipe.windows, velocity=arm.velocity)
-    fit = fit_chebyshev(
-        arm.wavelength,
-        arm.flux,
-        np.where(pixels, arm.ivar, 0.0),
-        degree=arm.degree,
-        lower=recipe.window_lower,
-        upper=recipe.upper,
-    )
+    fit = _fit_within(arm, pixels, (recipe.window_lower, recipe.upper))
     other = ~placed | (~fit.ok & (arm.ivar > 0).any(axis=1))
     if not other.any():
         return fit
     return _with_rows(fit, other, _fit_clipped(arm.rows(other), recipe))
+
+
+def _fit_within(arm: _Arm, pixels: NDArray[np.bool_], cuts: tuple[float, float]) -> ContinuumFit:
+    """Fit what lies in windows; where these are the same for all rows, nothing else is touched."""
+    used = np.flatnonzero(pixels.any(axis=0) if pixels.ndim == 2 else pixels)
+    ivar = np.where(pixels, arm.ivar, 0.0)[:, used]
+    fit = fit_chebyshev(
+        arm.wavelength[used],
+        arm.flux[:, used],
+        ivar,
+        degree=arm.degree,
+        lower=cuts[0],
+        upper=cuts[1],
+    )
+    kept = np.zeros(arm.flux.shape, dtype=bool)
+    kept[:, used] = fit.kept
+    return replace(fit, continuum=fit.evaluate(arm.wavelength), kept=kept)
 
 
 def _fit_clipped(arm: _Arm, recipe: ContinuumRecipe) -> ContinuumFit:
