@@ -9,58 +9,36 @@ still be resumed.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import itertools
-import logging
-import multiprocessing
 import os
 import shutil
-import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 import siderea
 from siderea.data import Spectra
-from siderea.errors import DataError, SidereaError, StoreError
-from siderea.flags import SpectrumFlag
+from siderea.errors import DataError, SidereaError
 from siderea.io.catalogue import Catalogue
-from siderea.io.files import atomic_write
-from siderea.io.native import InstrumentGrid, NativeSpectrum
+from siderea.io.native import InstrumentGrid
 from siderea.io.readers import Reader, reader
 from siderea.io.sources import expand
 from siderea.io.store import SurveyStore
 from siderea.io.writer import StoreWriter
-from siderea.pipelines.prepare import Preparation, prepare
+from siderea.pipelines.failures import Failure, Ledger
+from siderea.pipelines.prepare import Preparation
+from siderea.pipelines.workers import Batch, Source, run
 
 __all__ = ["Failure", "IngestResult", "ingest"]
-
-logger = logging.getLogger(__name__)
 
 BATCH = 32
 """Sources per batch: arrays of some megabytes, a few tenths of a second of work."""
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A source, or a spectrum of one, that is not in the store, and why."""
-
-    ordinal: int
-    source: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -77,24 +55,6 @@ class IngestResult:
 
     store: SurveyStore
     failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True)
-class _Source:
-    ordinal: int
-    name: str
-    paths: tuple[str, ...]
-    rv: float  # from the catalogue; NaN where it has none
-
-
-@dataclass
-class _Batch:
-    """What a worker returns for a run of sources."""
-
-    n_sources: int
-    spectra: Spectra | None = None
-    sources: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    failures: list[Failure] = field(default_factory=list)
 
 
 def ingest(
@@ -153,7 +113,7 @@ def ingest(
     with _writer(output, grid, provenance, overwrite) as writer:
         # Whole batches are done again: what a batch gives depends, in the last bit, on all of it.
         begin = writer.next_source // BATCH * BATCH
-        ledger = _Ledger(output / "failures.csv", begin)
+        ledger = Ledger(output / "failures.csv", begin)
         known = writer.committed()
         seen = set(known["id"][known["source"] < begin])
         skip = int((known["source"] >= begin).sum())
@@ -163,7 +123,7 @@ def ingest(
             for batch in _batches(_sources(form, files, table, begin))
         )
         done = begin
-        for batch in _run(work, jobs):
+        for batch in run(work, jobs):
             _append(writer, batch, table, skip=skip, seen=seen)
             ledger.add(batch.failures, strict=strict)
             skip, done = 0, done + batch.n_sources
@@ -183,11 +143,11 @@ def _survey(form: Reader, files: list[str]) -> tuple[int, str]:
     return total, digest.hexdigest()
 
 
-def _sources(form: Reader, files: list[str], table: Catalogue, begin: int) -> Iterator[_Source]:
+def _sources(form: Reader, files: list[str], table: Catalogue, begin: int) -> Iterator[Source]:
     """Yield the sources from number ``begin`` on; they are never all held."""
     numbered = enumerate(form.sources(files))
     for ordinal, (name, paths) in itertools.islice(numbered, begin, None):
-        yield _Source(ordinal, name, paths, table.rv(name))
+        yield Source(ordinal, name, paths, table.rv(name))
 
 
 def _provenance(
@@ -254,97 +214,13 @@ def _n_jobs(jobs: int | None, n_sources: int) -> int:
     return jobs or max(1, min(cores or 1, n_sources // (4 * BATCH)))
 
 
-def _batches(sources: Iterator[_Source]) -> Iterator[tuple[_Source, ...]]:
+def _batches(sources: Iterator[Source]) -> Iterator[tuple[Source, ...]]:
     while batch := tuple(itertools.islice(sources, BATCH)):
         yield batch
 
 
-def _run(work: Iterable[tuple], jobs: int) -> Iterator[_Batch]:
-    """Yield the results in order; at most two batches per worker are under way."""
-    if jobs == 1:
-        with threadpool_limits(1):
-            yield from itertools.starmap(_read_and_prepare, work)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit zarr's threads
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
-        waiting: deque[Future[_Batch]] = deque()
-        try:
-            for item in work:
-                waiting.append(pool.submit(_read_and_prepare, *item))
-                if len(waiting) > 2 * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise StoreError(
-                "a worker process was killed (out of memory?); run the same command again to "
-                "resume, with fewer --jobs"
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides on an interrupt
-    threadpool_limits(1)  # one thread per process: the processes fill the cores
-
-
-def _read_and_prepare(
-    product: str, grid: InstrumentGrid, preparation: Preparation, sources: tuple[_Source, ...]
-) -> _Batch:
-    """Read a run of sources and prepare their spectra together (in a worker)."""
-    form = reader(product)
-    batch = _Batch(len(sources))
-    natives: list[NativeSpectrum] = []
-    ordinals: list[int] = []
-    for source in sources:
-        try:
-            found = form.read(source.paths)
-        except (SidereaError, OSError) as error:
-            batch.failures.append(Failure(source.ordinal, source.name, str(error)))
-            continue
-        except Exception as error:  # one odd file in a million must not end the job
-            logger.exception("unexpected error in %s", source.name)
-            reason = f"unexpected {type(error).__name__}: {error} (please report this)"
-            batch.failures.append(Failure(source.ordinal, source.name, reason))
-            continue
-        for native in found:
-            misfit = _misfit(native, grid)
-            if misfit:
-                batch.failures.append(Failure(source.ordinal, source.name, misfit))
-                continue
-            natives.append(_with_rv(native, source.rv))
-            ordinals.append(source.ordinal)
-    if natives:
-        batch.spectra = prepare(natives, grid, preparation)
-        batch.sources = np.asarray(ordinals, dtype=np.int64)
-    return batch
-
-
-def _misfit(native: NativeSpectrum, grid: InstrumentGrid) -> str:
-    """Say why a spectrum cannot be put on the grid of the store; nothing where it can."""
-    if native.medium != grid.medium:
-        return f"{native.path}: found {native.medium} wavelengths; the store is in {grid.medium}"
-    names = [arm.name for arm in native.arms]
-    if not set(names) & set(grid.arm_names):
-        return (
-            f"{native.path}: found arms {', '.join(names) or 'none'}; the store has "
-            f"{', '.join(grid.arm_names)}: ingest the two apart"
-        )
-    return ""
-
-
-def _with_rv(native: NativeSpectrum, rv: float) -> NativeSpectrum:
-    """Give a spectrum that brings no velocity the one of the catalogue."""
-    if np.isfinite(native.row.get("rv", np.nan)) or not np.isfinite(rv):
-        return native
-    known = native.flags & ~SpectrumFlag.NO_RV
-    return replace(native, row={**native.row, "rv": rv}, flags=known)
-
-
 def _append(
-    writer: StoreWriter, batch: _Batch, table: Catalogue, *, skip: int, seen: set[str]
+    writer: StoreWriter, batch: Batch, table: Catalogue, *, skip: int, seen: set[str]
 ) -> None:
     """Append a batch, less the rows whose id is taken and the first ``skip`` of the others."""
     if batch.spectra is None:
@@ -358,37 +234,3 @@ def _append(
             batch.failures.append(Failure(int(batch.sources[row]), one, reason))
     kept = np.flatnonzero(fresh)[skip:]
     writer.append(table.join(batch.spectra[kept]), batch.sources[kept])
-
-
-class _Ledger:
-    """The failures of a job, kept with the store so that a resumed job still knows them."""
-
-    def __init__(self, path: Path, begin: int) -> None:
-        self.path = path
-        self.failures: list[Failure] = []
-        if path.is_file():
-            rows = pd.read_csv(path, keep_default_na=False, dtype=str).itertuples(index=False)
-            known = [Failure(int(row.ordinal), row.source, row.reason) for row in rows]
-            self.failures = [one for one in known if one.ordinal < begin]
-
-    def add(self, failures: list[Failure], *, strict: bool) -> None:
-        """Note failures; with ``strict`` the first one ends the job."""
-        for failure in failures:
-            logger.warning("skipped %s: %s", failure.source, failure.reason)
-        if failures and strict:
-            raise DataError(f"{failures[0].reason} (--strict: stopped at the first bad source)")
-        self.failures += failures
-        if failures:
-            self.write()
-
-    def write(self) -> None:
-        """Write ``failures.csv``, sorted, only if there is something to say."""
-        self.failures.sort(key=lambda failure: failure.ordinal)
-        if not self.failures:
-            return
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["ordinal", "source", "reason"])
-        rows.writerows((one.ordinal, one.source, one.reason) for one in self.failures)
-        with atomic_write(self.path, "w") as handle:
-            handle.write(text.getvalue())
