@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import zarr
 
 from siderea.data import Spectra
 from siderea.errors import DataError, ProductError, StorageFullError, StoreError
+from siderea.io.raw_rows import read_rows
 from siderea.io.store import SurveyStore, chunk_rows
 from siderea.io.writer import StoreWriter
 
@@ -77,6 +79,25 @@ def test_any_choice_of_rows(store, rows):
     some = store.spectra(index if isinstance(rows, list) else rows)
     np.testing.assert_array_equal(some.flux, truth.flux[index])
     assert some.ids.tolist() == truth.ids[index].tolist()
+
+
+def test_single_rows_are_what_zarr_says_they_are(store):
+    whole = zarr.open_group(store.path / "spectra.zarr", mode="r")
+    index = np.array([59, 0, 24, 23, 24])
+    for name in ("flux", "ivar"):
+        rows = read_rows(store.path / "spectra.zarr" / name, index, chunk_rows=24, n_pixels=PIXELS)
+        np.testing.assert_array_equal(rows, whole[name][:][index])
+
+
+def test_a_lost_or_cut_chunk_is_said(store):
+    chunk = store.path / "spectra.zarr" / "flux" / "c" / "1" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:5000])
+    with pytest.raises(StoreError, match="missing or cut short"):
+        store.spectra(47)
+    chunk.unlink()
+    with pytest.raises(StoreError, match="missing or cut short"):
+        store.spectra(24)
+    assert len(store.spectra(3)) == 1
 
 
 @pytest.mark.parametrize("size", [None, 1, 7, 24, 1000])

@@ -45,6 +45,7 @@ class FitsProduct:
     def __init__(self, path: object, expected: str, hdus: fits.HDUList, content: bytes) -> None:
         self.path, self.expected = str(path), expected
         self._hdus, self._content = hdus, content
+        self._headers: dict[int | str, fits.Header] = {}
 
     def __len__(self) -> int:
         return self._checked("a damaged file", lambda: len(self._hdus))
@@ -65,7 +66,9 @@ class FitsProduct:
         NotThisProductError
             If the extension is absent or cannot be read.
         """
-        return self._hdu(extension).header
+        if extension not in self._headers:
+            self._headers[extension] = self._hdu(extension).header
+        return self._headers[extension]
 
     def has(self, extension: int | str) -> bool:
         """Say whether the file holds an extension."""

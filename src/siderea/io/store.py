@@ -34,6 +34,7 @@ import siderea
 from siderea.data import Spectra
 from siderea.errors import DataError, ProductError, StoreError
 from siderea.io.files import atomic_write, read_json, write_json
+from siderea.io.raw_rows import read_rows
 
 __all__ = ["FORMAT_VERSION", "SurveyStore", "chunk_rows"]
 
@@ -251,10 +252,12 @@ class SurveyStore:
         return pq.ParquetFile(self.path / "catalogue.parquet")
 
     def _read(self, name: str, index: NDArray) -> NDArray[np.float32]:
-        array = self._group[name]
-        if index.size and np.array_equal(index, np.arange(index[0], index[0] + index.size)):
-            return np.asarray(array[int(index[0]) : int(index[-1]) + 1])
-        return np.asarray(array.oindex[index]) if index.size else np.empty((0, self.n_pixels), "f4")
+        chunk = int(self.manifest["chunk_rows"])
+        run = index.size > 1 and np.array_equal(index, np.arange(index[0], index[0] + index.size))
+        if run and index.size >= chunk:  # whole chunks: Zarr reads several at a time
+            return np.asarray(self._group[name][int(index[0]) : int(index[-1]) + 1])
+        folder = self.path / "spectra.zarr" / name
+        return read_rows(folder, index, chunk_rows=chunk, n_pixels=self.n_pixels)
 
     def _spectra(self, flux: NDArray, ivar: NDArray, table: pd.DataFrame) -> Spectra:
         return Spectra(
