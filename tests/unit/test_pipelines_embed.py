@@ -98,6 +98,8 @@ def test_figures_take_their_colour_and_unit_from_the_catalogue(store):
     words = " ".join(text.get_text() for text in legend.get_texts())
     assert "plain" in words
     assert "lined" in words
+    embed(store.path, method="pca", n_components=5, name="kinds", colour="kind")
+    assert map_figure(store, "kinds").axes[0].get_legend() is not None  # it remembers its colour
     store.write_product("notes", pd.DataFrame({"id": ["s1"], "note": ["x"]}))
     with pytest.raises(ProductError, match="not a map"):
         map_figure(store, "notes")

@@ -74,16 +74,18 @@ def map_figure(store: SurveyStore, name: str, *, colour: str | None = None) -> F
     name : str
         A product with columns ``id``, ``x`` and ``y``.
     colour : str, optional
-        A continuous column, or one of words; `default_colour` by default.
+        A continuous column, or one of words; by default the one that the map was made with, else
+        `default_colour`.
     """
     product = store.product(name)
     if not {"x", "y"} <= set(product):
         raise ProductError(f"{store.path}: product {name!r} is not a map: it has no x and y")
-    colour = colour or default_colour(store)
+    info = store.product_info(name)
+    colour = colour or info["parameters"].get("colour") or default_colour(store)
     # A product follows the catalogue, but only its ids say so.
     column = store.read_catalogue(["id", colour] if colour else ["id"]).set_index("id")
     values = column[colour].reindex(product["id"]) if colour else None
-    method = _AXES.get(store.product_info(name)["method"], name)
+    method = _AXES.get(info["method"], name)
     options: dict = {}
     if values is not None and _is_words(values):
         options["categories"] = values.astype(object).where(values.notna(), None).to_numpy()

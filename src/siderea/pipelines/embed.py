@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,7 @@ def embed(
         )
     scores, pca = _components(store, pixels, usable, n_components, random_state, progress)
     frame = pd.DataFrame({"id": store.read_catalogue(["id"])["id"]})
-    parameters = {
+    parameters: dict[str, Any] = {
         "arms": list(arms or store.arm_names),
         "n_components": int(scores.shape[1]),
         "explained_variance": round(float(pca.explained_variance_ratio_.sum()), 4),
@@ -128,6 +129,8 @@ def embed(
             "kl_divergence": round(float(tsne.kl_divergence_), 4),
         }
     frame["x"], frame["y"] = _spread(places[:, 0], usable), _spread(places[:, 1], usable)
+    if colour is not None:
+        parameters["colour"] = colour
     name = name or method
     store.write_product(name, frame, method=method, parameters=parameters)
     figure = Path(figure) if figure else store.path / "figures" / f"{name}.png"
