@@ -191,7 +191,22 @@ class _Step:
 
 def _fit_block(problem: _Problem) -> tuple[Array, Array]:
     """Return θ (K, B) and s² (B,) of a block of pixels."""
-    variance = _first_variance(problem)
+    theta, found = _descend(problem, _first_variance(problem))
+    # Where the errors differ much from star to star, s = 0 can be a second, lower minimum.
+    (some,) = np.nonzero(found > 0)
+    if len(some):
+        part = problem if len(some) == len(found) else problem.take(some)
+        none = np.zeros(len(some))
+        step = _solve_at(part, none)
+        at_none = _minus_two_ln_l(part, step.residual**2, none)
+        residual = part.flux - part.pairs.design @ theta[:, some]
+        lower = (step.slope >= 0) & (at_none < _minus_two_ln_l(part, residual**2, found[some]))
+        theta[:, some[lower]], found[some[lower]] = step.theta[:, lower], 0.0
+    return theta, found
+
+
+def _descend(problem: _Problem, variance: Array) -> tuple[Array, Array]:
+    """Return θ (K, B) and s² (B,) at the minimum of the profile below a first s²; NaN if singular."""
     theta = np.full((problem.pairs.design.shape[1], len(variance)), np.nan)
     found = np.full(len(variance), np.nan)
     active, part = np.arange(len(variance)), problem

@@ -1,6 +1,7 @@
-"""Scatter that the pixels share: what a spectral model misses is rarely independent from pixel to
-pixel. A few modes of it, learnt from the training residuals, keep the fit from taking for a label
-what is a different abundance, a poor continuum, or reddening.
+"""Scatter that pixels share: other abundances, a poor continuum, reddening.
+
+What a spectral model misses is rarely independent from pixel to pixel. A few modes of it, learnt
+from the training residuals, are marginalised when labels are inferred.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def shared_modes(
     variance = np.where(trained, scatter, 0.0) ** 2
     weights = np.where(trained, ivar / (1 + variance * ivar), 0.0)
     white = np.where(weights > 0, residual, 0.0) * np.sqrt(weights)
-    left, singular, right = np.linalg.svd(white, full_matrices=False)
+    _left, singular, right = np.linalg.svd(white, full_matrices=False)
     values = singular**2 / len(white)
     n_modes = min(n_modes, len(values) - 1)
     rest = values[n_modes:].sum() / max(trained.sum() - n_modes, 1)
