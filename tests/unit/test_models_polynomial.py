@@ -32,6 +32,8 @@ def test_gradient_is_that_of_automatic_differentiation():
     jacobian = torch.autograd.functional.jacobian(terms.design_torch, torch.as_tensor(x))
     expected = np.einsum("nknl->nlk", jacobian.numpy())
     np.testing.assert_allclose(terms.gradient(x), expected, atol=1e-13)
+    in_torch = terms.gradient_torch(torch.as_tensor(x))
+    np.testing.assert_allclose(in_torch.numpy(), expected, atol=1e-13)
 
 
 def test_torch_design_is_the_design():

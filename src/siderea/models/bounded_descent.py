@@ -60,6 +60,17 @@ class Descent:
     converged: NDArray[np.bool_]
     at_bound: NDArray[np.bool_]
 
+    def lowest_of(self, n_starts: int) -> Descent:
+        """Return the lowest end of each of M problems that were begun ``n_starts`` times.
+
+        The descents are those of the first starts of all problems, then the second ones, and so on.
+        """
+        n = len(self.x) // n_starts
+        best = self.local.chi2.reshape(n_starts, n).argmin(axis=0) * n + np.arange(n)
+        local = self.local
+        kept = Local(local.chi2[best], local.gradient[best], local.curvature[best])
+        return Descent(self.x[best], kept, self.converged[best], self.at_bound[best])
+
 
 def descend(
     evaluate: Evaluate,
@@ -157,7 +168,8 @@ def inverse(curvature: Array) -> tuple[Array, NDArray[np.bool_]]:
     """
     k = np.arange(curvature.shape[1])
     diagonal = curvature[:, k, k]
-    good = np.isfinite(curvature).all(axis=(1, 2)) & (diagonal > 0).all(axis=1)
+    finite = np.isfinite(curvature).all(axis=(1, 2))
+    good = np.asarray(finite & (diagonal > 0).all(axis=1))
     scale = np.sqrt(np.where(good[:, None], diagonal, 1.0))
     outer = scale[:, :, None] * scale[:, None, :]
     unit = np.where(good[:, None, None], curvature / outer, np.eye(len(k)))

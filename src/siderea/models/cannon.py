@@ -20,7 +20,7 @@ from siderea.flags import FitFlag
 from siderea.models.bounded_descent import Descent, inverse
 from siderea.models.cannon_inference import Moments, best_of_starts, moments
 from siderea.models.cannon_training import censor_mask, train
-from siderea.models.correlated_scatter import leverage, shared_modes
+from siderea.models.correlated_scatter import shared_modes
 from siderea.models.polynomial import PolynomialTerms
 from siderea.models.protocol import FitResult
 from siderea.models.training_set import (
@@ -29,6 +29,7 @@ from siderea.models.training_set import (
     clean_labels,
     clean_spectra,
     label_rows,
+    spread_points,
 )
 
 __all__ = ["Cannon"]
@@ -55,6 +56,9 @@ class Cannon:
     n_modes : int
         Modes of intrinsic scatter that the pixels share, learnt from the training residuals and
         marginalised when labels are inferred. 0 is the plain Cannon, whose pixels are independent.
+    clip : float, optional
+        Leave out, and train again without, the stars whose spectra give a label that differs from
+        the catalogue's by more than this many robust standard deviations (1.4826 MAD) of all.
     n_starts : int
         Starts of each fit, the best of the training stars that are spread over the labels.
 
@@ -73,6 +77,8 @@ class Cannon:
         Intrinsic scatter s.
     templates_ : (P, n_modes) ndarray
         Shared modes of the scatter.
+    used_ : (N,) bool ndarray
+        Training stars that were used.
 
     Examples
     --------
@@ -98,12 +104,14 @@ class Cannon:
         regularisation: float | ArrayLike = 0.0,
         censors: Mapping[str, ArrayLike] | None = None,
         n_modes: int = 0,
+        clip: float | None = None,
         n_starts: int = 2,
     ) -> None:
         self.order = order
         self.regularisation = regularisation
         self.censors = dict(censors or {})
         self.n_modes = n_modes
+        self.clip = clip
         self.n_starts = n_starts
         self._names = None if label_names is None else tuple(label_names)
 
@@ -150,28 +158,44 @@ class Cannon:
         """
         flux, ivar = clean_spectra(flux, ivar)
         table, keep = clean_labels(labels, len(flux))
-        if not keep.all():
-            flux, ivar, table = flux[keep], ivar[keep], table[keep]
-        n_pixels = flux.shape[1]
-        grid = Grid.of(n_pixels, wavelength, medium, resolution)
+        self._set_up(table[keep], Grid.of(flux.shape[1], wavelength, medium, resolution))
+        self._learn(flux[keep], ivar[keep], table[keep], n_jobs)
+        if self.clip is not None:
+            keep[keep] = self._agree(flux[keep], ivar[keep], table[keep], self.clip)
+            self._learn(flux[keep], ivar[keep], table[keep], n_jobs)
+        self.used_ = keep
+        return self
+
+    def _set_up(self, table: Array, grid: Grid) -> None:
+        """Fix what does not depend on the spectra: names, grid, terms, scaling."""
         names = self._names or tuple(f"label_{i + 1}" for i in range(table.shape[1]))
         if len(names) != table.shape[1]:
             raise DataError(f"labels: found {table.shape[1]} columns; expected {names}")
-        terms = PolynomialTerms(len(names), self.order)
-        scaling = LabelScaling.of(table, names)
-        design = terms.design(scaling.scaled(table))
-        _check_design(design, names, self.order)
-        allowed = censor_mask(terms, names, self._censors(names, n_pixels), n_pixels)
+        self.label_names = names
+        self._grid, self.terms_ = grid, PolynomialTerms(len(names), self.order)
+        self.scaling_ = LabelScaling.of(table, names)
+        self.wavelength, self.medium = grid.wavelength, grid.medium
+        self.resolution = grid.resolution
+
+    def _learn(self, flux: NDArray, ivar: NDArray, table: Array, n_jobs: int | None) -> None:
+        """Train on stars that all have labels."""
+        n_pixels, scaled = flux.shape[1], self.scaling_.scaled(table)
+        design = self.terms_.design(scaled)
+        _check_design(design, self.label_names, self.order)
+        allowed = censor_mask(self.terms_, self.label_names, self._censors(n_pixels), n_pixels)
         penalty = self._penalty(n_pixels)
         trained = train(flux, ivar, design, allowed=allowed, penalty=penalty, n_jobs=n_jobs)
-        self._grid, self.terms_, self.scaling_ = grid, terms, scaling
-        self.wavelength, self.medium, self.resolution = grid.wavelength, grid.medium, resolution
-        self.label_names = names
         self.label_range = np.stack([table.min(axis=0), table.max(axis=0)], axis=1)
         self.coefficients_, self.scatter_ = trained.coefficients, trained.scatter
-        self._anchors = _spread(scaling.scaled(table), _ANCHORS)
-        self._find_modes(flux, ivar, design)
-        return self
+        self._anchors = spread_points(scaled, _ANCHORS)
+        self._find_modes(flux, ivar)
+
+    def _agree(self, flux: NDArray, ivar: NDArray, table: Array, clip: float) -> NDArray[np.bool_]:
+        """Return the stars (N,) whose spectra give about the catalogue's labels."""
+        difference = self.infer(flux, ivar).labels - table
+        difference -= np.nanmedian(difference, axis=0)
+        sigma = 1.4826 * np.nanmedian(np.abs(difference), axis=0)
+        return np.asarray((np.abs(difference) <= clip * sigma).all(axis=1))
 
     def _penalty(self, n_pixels: int) -> Array:
         penalty = np.asarray(self.regularisation, dtype=np.float64)
@@ -182,23 +206,26 @@ class Cannon:
             )
         return np.broadcast_to(penalty, (n_pixels,)).copy()
 
-    def _censors(self, names: tuple[str, ...], n_pixels: int) -> dict[str, NDArray[np.bool_]]:
+    def _censors(self, n_pixels: int) -> dict[str, NDArray[np.bool_]]:
         masks = {name: np.asarray(mask) for name, mask in self.censors.items()}
         for name, mask in masks.items():
-            if name not in names:
-                raise DataError(f"censors: found {name!r}; expected one of {names}")
+            if name not in self.label_names:
+                raise DataError(f"censors: found {name!r}; expected one of {self.label_names}")
             if mask.shape != (n_pixels,) or mask.dtype != bool:
                 raise DataError(
                     f"censors: {name!r} is {mask.dtype} {mask.shape}; expected bool ({n_pixels},)"
                 )
         return masks
 
-    def _find_modes(self, flux: NDArray, ivar: NDArray, design: Array) -> None:
-        """Learn the shared scatter from the residuals that each star would have if left out."""
+    def _find_modes(self, flux: NDArray, ivar: NDArray) -> None:
+        """Learn the shared scatter from residuals at the labels that the spectra themselves give.
+
+        At the catalogue's labels the modes would mostly be errors of the catalogue, and
+        marginalising them would throw away what the labels do to a spectrum.
+        """
         self.templates_, self._own_scatter = np.zeros((flux.shape[1], 0)), self.scatter_
         if self.n_modes:
-            free = np.maximum(1 - leverage(design), 0.1)
-            residual = (flux - design @ self.coefficients_.T) / free[:, None]
+            residual = flux - self.predict(self.infer(flux, ivar).labels)
             self.templates_, self._own_scatter = shared_modes(
                 residual, ivar, self.scatter_, n_modes=self.n_modes
             )
@@ -335,14 +362,3 @@ def _check_design(design: Array, names: tuple[str, ...], order: int) -> None:
             f"labels: over these stars the terms of {names} are not independent; "
             "leave out a label that follows from the others"
         )
-
-
-def _spread(points: Array, n: int) -> Array:
-    """Return up to n of the points (N, L), each the farthest from those before it."""
-    chosen = [int(np.argmin(np.einsum("nl,nl->n", points, points)))]
-    distance = np.full(len(points), np.inf)
-    for _ in range(min(n, len(points)) - 1):
-        step = points - points[chosen[-1]]
-        distance = np.minimum(distance, np.einsum("nl,nl->n", step, step))
-        chosen.append(int(distance.argmax()))
-    return points[chosen]

@@ -172,6 +172,4 @@ def best_of_starts(
     n = len(chi2)
     start = np.clip(anchors[chosen.T.reshape(-1)], bounds[:, 0], bounds[:, 1])
     found = descend(lambda x, rows: given.local(terms, x, rows % n), start, bounds)
-    best = found.local.chi2.reshape(n_starts, n).argmin(axis=0) * n + np.arange(n)
-    local = Local(*(getattr(found.local, k)[best] for k in ("chi2", "gradient", "curvature")))
-    return Descent(found.x[best], local, found.converged[best], found.at_bound[best])
+    return found.lowest_of(n_starts)

@@ -206,7 +206,7 @@ def _fit_block(problem: _Problem) -> tuple[Array, Array]:
 
 
 def _descend(problem: _Problem, variance: Array) -> tuple[Array, Array]:
-    """Return θ (K, B) and s² (B,) at the minimum of the profile below a first s²; NaN if singular."""
+    """Return θ (K, B) and s² (B,) where the descent from a first s² ends; NaN if singular."""
     theta = np.full((problem.pairs.design.shape[1], len(variance)), np.nan)
     found = np.full(len(variance), np.nan)
     active, part = np.arange(len(variance)), problem

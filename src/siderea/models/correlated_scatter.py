@@ -9,15 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["leverage", "shared_modes"]
+__all__ = ["shared_modes"]
 
 Array = NDArray[np.float64]
-
-
-def leverage(design: Array) -> Array:
-    """Return how much each star (N,) pulls its own fit: the diagonal of V (VᵀV)⁻¹ Vᵀ."""
-    q, _ = np.linalg.qr(design)
-    return np.einsum("nk,nk->n", q, q)
 
 
 def shared_modes(
@@ -32,7 +26,7 @@ def shared_modes(
     Parameters
     ----------
     residual, ivar : (N, P) ndarray
-        Of the training stars; leave-one-out residuals where that is cheap.
+        Of the training stars; a star that could not be fitted is NaN, and left out.
     scatter : (P,) ndarray
         Total intrinsic scatter s; NaN where a pixel is not trained.
     n_modes : int
@@ -45,6 +39,8 @@ def shared_modes(
         The intrinsic scatter that is left to each pixel.
     """
     trained = np.isfinite(scatter)
+    fitted = np.isfinite(residual[:, trained]).all(axis=1)
+    residual, ivar = residual[fitted], ivar[fitted]
     variance = np.where(trained, scatter, 0.0) ** 2
     weights = np.where(trained, ivar / (1 + variance * ivar), 0.0)
     white = np.where(weights > 0, residual, 0.0) * np.sqrt(weights)

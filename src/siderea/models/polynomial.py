@@ -93,3 +93,16 @@ class PolynomialTerms:
         for k, parent in enumerate(self._parents, 1):
             terms.append(terms[parent] * labels[:, self.members[k][-1]])
         return torch.stack(terms, dim=1)
+
+    def gradient_torch(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return the derivatives (N, L, K) of the terms, themselves differentiable."""
+        unit = torch.eye(self.n_labels, dtype=labels.dtype, device=labels.device)
+        terms = [torch.ones_like(labels[:, 0])]
+        slopes = [torch.zeros_like(labels)]
+        for k, parent in enumerate(self._parents, 1):
+            last = self.members[k][-1]
+            slopes.append(
+                slopes[parent] * labels[:, last, None] + terms[parent][:, None] * unit[last]
+            )
+            terms.append(terms[parent] * labels[:, last])
+        return torch.stack(slopes, dim=2)

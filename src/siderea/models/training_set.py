@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.data import Medium, plain
 from siderea.errors import DataError, MediumError
 
-__all__ = ["Grid", "LabelScaling", "clean_labels", "clean_spectra", "label_rows"]
+__all__ = ["Grid", "LabelScaling", "clean_labels", "clean_spectra", "label_rows", "spread_points"]
 
 Array = NDArray[np.float64]
 
@@ -171,7 +171,7 @@ def clean_labels(labels: ArrayLike, n_stars: int) -> tuple[Array, NDArray[np.boo
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or len(table) != n_stars or not table.shape[1]:
         raise DataError(f"labels: found shape {table.shape}; expected ({n_stars}, L)")
-    keep = np.isfinite(table).all(axis=1)
+    keep = np.asarray(np.isfinite(table).all(axis=1))
     if not keep.any():
         raise DataError("labels: no star has all its labels finite")
     if not keep.all():
@@ -194,3 +194,17 @@ def label_rows(labels: ArrayLike, n_labels: int) -> Array:
     if rows.ndim != 2 or rows.shape[1] != n_labels:
         raise DataError(f"labels: found shape {rows.shape}; expected (N, {n_labels})")
     return rows
+
+
+def spread_points(points: Array, n: int) -> Array:
+    """Return up to n of the points (N, L), each the farthest from those before it.
+
+    The first is the one nearest the origin.
+    """
+    chosen = [int(np.argmin(np.einsum("nl,nl->n", points, points)))]
+    distance = np.full(len(points), np.inf)
+    for _ in range(min(n, len(points)) - 1):
+        step = points - points[chosen[-1]]
+        distance = np.minimum(distance, np.einsum("nl,nl->n", step, step))
+        chosen.append(int(distance.argmax()))
+    return points[chosen]
