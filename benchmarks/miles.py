@@ -111,7 +111,7 @@ DECODER_ERRORS = (0.007, 0.2, 0.12)
 
 def by_decoder(stars: Stars, train: Array, test: Array) -> Array:
     """Return the labels by the neural decoder, its settings fixed beforehand."""
-    model = Decoder((32,), label_names=NAMES, training=Training(max_epochs=60, patience=15))
+    model = Decoder((32, 32), label_names=NAMES, training=Training(max_epochs=80, patience=15))
     flux, ivar = stars.part("two scales", train)
     model.fit(flux, ivar, inward(stars.labels[train]), label_errors=DECODER_ERRORS)
     return outward(model.infer(*stars.part("two scales", test)).labels)

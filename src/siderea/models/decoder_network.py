@@ -125,9 +125,9 @@ class Training:
     """
 
     max_epochs: int = 300
-    batch_size: int = 64
+    batch_size: int = 16
     patience: int = 40
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-3
     validation_fraction: float = 0.15
 
