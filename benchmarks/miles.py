@@ -91,7 +91,13 @@ class Candidate:
     def predict(self, stars: Stars, train: Array, test: Array) -> Array:
         """Return the labels of the test stars, learnt from the training stars."""
         given = stars.labels[train] if self.plain else inward(stars.labels[train])
-        model = Cannon(self.order, label_names=NAMES, n_modes=self.n_modes, clip=self.clip)
+        model = Cannon(
+            self.order,
+            label_names=NAMES,
+            n_modes=self.n_modes,
+            modes_at="fitted",
+            clip=self.clip,
+        )
         found = model.fit(*stars.part(self.view, train), given).infer(*stars.part(self.view, test))
         return found.labels if self.plain else outward(found.labels)
 

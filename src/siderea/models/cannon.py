@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -56,6 +56,10 @@ class Cannon:
     n_modes : int
         Modes of intrinsic scatter that the pixels share, learnt from the training residuals and
         marginalised when labels are inferred. 0 is the plain Cannon, whose pixels are independent.
+    modes_at : {"given", "fitted"}
+        Labels at which the residuals are taken for the modes. ``"given"``: the catalogue's, right
+        where they are exact. ``"fitted"``: those that the spectra give, where the catalogue's
+        errors would dominate the residuals; what shifts labels in all stars alike is then missed.
     clip : float, optional
         Leave out, and train again without, the stars whose spectra give a label that differs from
         the catalogue's by more than this many robust standard deviations (1.4826 MAD) of all.
@@ -104,6 +108,7 @@ class Cannon:
         regularisation: float | ArrayLike = 0.0,
         censors: Mapping[str, ArrayLike] | None = None,
         n_modes: int = 0,
+        modes_at: Literal["given", "fitted"] = "given",
         clip: float | None = None,
         n_starts: int = 2,
     ) -> None:
@@ -111,6 +116,7 @@ class Cannon:
         self.regularisation = regularisation
         self.censors = dict(censors or {})
         self.n_modes = n_modes
+        self.modes_at = modes_at
         self.clip = clip
         self.n_starts = n_starts
         self._names = None if label_names is None else tuple(label_names)
@@ -188,7 +194,7 @@ class Cannon:
         self.label_range = np.stack([table.min(axis=0), table.max(axis=0)], axis=1)
         self.coefficients_, self.scatter_ = trained.coefficients, trained.scatter
         self._anchors = spread_points(scaled, _ANCHORS)
-        self._find_modes(flux, ivar)
+        self._find_modes(flux, ivar, table)
 
     def _agree(self, flux: NDArray, ivar: NDArray, table: Array, clip: float) -> NDArray[np.bool_]:
         """Return the stars (N,) whose spectra give about the catalogue's labels."""
@@ -217,17 +223,13 @@ class Cannon:
                 )
         return masks
 
-    def _find_modes(self, flux: NDArray, ivar: NDArray) -> None:
-        """Learn the shared scatter from residuals at the labels that the spectra themselves give.
-
-        At the catalogue's labels the modes would mostly be errors of the catalogue, and
-        marginalising them would throw away what the labels do to a spectrum.
-        """
+    def _find_modes(self, flux: NDArray, ivar: NDArray, table: Array) -> None:
+        """Learn the scatter that pixels share from the training residuals."""
         self.templates_, self._own_scatter = np.zeros((flux.shape[1], 0)), self.scatter_
         if self.n_modes:
-            residual = flux - self.predict(self.infer(flux, ivar).labels)
+            labels = table if self.modes_at == "given" else self.infer(flux, ivar).labels
             self.templates_, self._own_scatter = shared_modes(
-                residual, ivar, self.scatter_, n_modes=self.n_modes
+                flux - self.predict(labels), ivar, self.scatter_, n_modes=self.n_modes
             )
 
     def infer(
