@@ -197,3 +197,11 @@ def test_a_spectrum_without_good_pixels_is_flagged(model):
     assert found.flags.tolist() == [FitFlag.BAD_DATA, 0]
     assert np.isnan(found.labels[0]).all()
     assert np.isfinite(found.labels[1]).all()
+
+
+def test_no_spectrum_gives_an_empty_result(model):
+    if not hasattr(model, "infer"):
+        pytest.skip("fitted by siderea.models.fitting")
+    found = model.infer(*np.empty((2, 0, len(model.wavelength))))
+    assert found.labels.shape == (0, len(model.label_names))
+    assert found.flags.shape == (0,)

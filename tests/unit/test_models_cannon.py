@@ -224,3 +224,11 @@ def test_float32_training_is_accepted():
     np.testing.assert_allclose(
         single.coefficients_, Cannon(2).fit(flux, ivar, labels).coefficients_, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "options", [{"modes_at": "x"}, {"n_modes": -1}, {"n_starts": 0}, {"clip": 0.0}]
+)
+def test_options_that_mean_nothing_are_refused(options):
+    with pytest.raises(DataError, match="expected"):
+        Cannon(**options)

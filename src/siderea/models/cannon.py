@@ -66,6 +66,11 @@ class Cannon:
     n_starts : int
         Starts of each fit, the best of the training stars that are spread over the labels.
 
+    Raises
+    ------
+    DataError
+        If an option is none of these.
+
     Attributes
     ----------
     label_names : tuple of str
@@ -112,6 +117,13 @@ class Cannon:
         clip: float | None = None,
         n_starts: int = 2,
     ) -> None:
+        if modes_at not in ("given", "fitted"):
+            raise DataError(f"modes_at: found {modes_at!r}; expected 'given' or 'fitted'")
+        if n_modes < 0 or n_starts < 1 or (clip is not None and not clip > 0):
+            raise DataError(
+                f"found n_modes={n_modes}, n_starts={n_starts}, clip={clip}; "
+                "expected at least 0, at least 1, and a positive number or None"
+            )
         self.order = order
         self.regularisation = regularisation
         self.censors = dict(censors or {})

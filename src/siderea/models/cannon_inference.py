@@ -65,8 +65,9 @@ class Moments:
 
     def chi2_at(self, design: Array) -> Array:
         """Return χ² (M, S) of every spectrum at each of S designs (S, K)."""
-        products = np.einsum("si,sj->sij", design, design).reshape(len(design), -1)
-        quadratic = self.matrix.reshape(len(self.matrix), -1) @ products.T
+        squared = design.shape[1] ** 2
+        products = np.einsum("si,sj->sij", design, design).reshape(len(design), squared)
+        quadratic = self.matrix.reshape(len(self.matrix), squared) @ products.T
         return self.constant[:, None] - 2 * self.vector @ design.T + quadratic
 
 
@@ -103,7 +104,7 @@ def moments(
             constant=coefficients[keep, 0],
             variance=scatter[keep] ** 2,
         )
-        for rows in (slice(i, i + _STARS) for i in range(0, len(flux), _STARS))
+        for rows in (slice(i, i + _STARS) for i in range(0, max(len(flux), 1), _STARS))
     ]
     joined = Moments(*(np.concatenate(part) for part in zip(*parts, strict=True)))
     return _marginalise(joined, coefficients.shape[1] - 1)

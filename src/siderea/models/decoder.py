@@ -250,7 +250,7 @@ class Decoder:
         variance = np.where(self.trained_, self.scatter_, 0.0) ** 2
         parts = [
             self._infer(flux[rows].astype(np.float64), self.trained_ * ivar[rows], variance)
-            for rows in (slice(i, i + _STARS) for i in range(0, len(flux), _STARS))
+            for rows in (slice(i, i + _STARS) for i in range(0, max(len(flux), 1), _STARS))
         ]
         joined = [np.concatenate(one) for one in zip(*parts, strict=True)]
         return FitResult(self.label_names, *joined)
