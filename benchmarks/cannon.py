@@ -1,6 +1,6 @@
 """The Cannon, ours and the peer's, side by side: time, coefficients, and labels recovered.
 
-    OMP_NUM_THREADS=2 python benchmarks/cannon.py [--stars 500] [--test 500] [--pixels 7214]
+    python benchmarks/cannon.py [--stars 500] [--test 500] [--pixels 7214]
                                                   [--peer-pixels 7214] [--peer-stars 100]
 
 The spectra are quadratic in five labels, seeded, at S/N 100, with intrinsic scatter from 1e-4 to
