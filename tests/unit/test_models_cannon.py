@@ -173,6 +173,12 @@ def test_wavelengths_need_their_medium():
         Cannon().fit(*training(), wavelength=np.arange(1.0, PIXELS + 1))
 
 
+@pytest.mark.parametrize("wavelength", [np.arange(PIXELS, 0, -1.0), np.arange(1.0, PIXELS)])
+def test_wavelengths_must_be_those_of_the_pixels(wavelength):
+    with pytest.raises(DataError, match="wavelength"):
+        Cannon().fit(*training(), wavelength=wavelength, medium="air")
+
+
 def test_what_cannot_be_trained_is_refused():
     flux, ivar, labels = training()
     with pytest.raises(DataError, match="has 10 terms"):

@@ -76,7 +76,7 @@ class Grid:
         Raises
         ------
         DataError
-            If the wavelengths are not P positive increasing numbers (by arm, for several arms).
+            If the wavelengths are not P positive numbers, or run downwards.
         MediumError
             If wavelengths come without a medium, or with an unknown one.
         """
@@ -89,6 +89,8 @@ class Grid:
             raise DataError(
                 f"wavelength: found shape {grid.shape}; expected ({n_pixels},), positive, in Å"
             )
+        if n_pixels > 1 and np.median(np.diff(grid)) <= 0:
+            raise DataError("wavelength: runs downwards; sort the pixels by wavelength first")
         return cls(grid, medium, resolution)
 
     def check(self, wavelength: ArrayLike | None, medium: Medium | None) -> None:
