@@ -62,7 +62,7 @@ def read_grid(folder: str | Path) -> SpectralGrid:
 def _read_band(path: Path) -> dict[str, NDArray]:
     names = ("labels", "wave", "flux", "continuum_wave", "continuum")
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as content:
             return {name: content[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise NotThisProductError(path, f"{error}", EXPECTED) from error

@@ -39,7 +39,7 @@ def read_atmospheres(path: str | Path) -> AtmosphereGrid:
         If the file is not that.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as content:
             names, fields = content["param_names"].tolist(), content["fields"].tolist()
             columns = [names.index(name) for name in PARAMETERS]
             rows = [fields.index(name) for name in FIELDS]

@@ -254,6 +254,8 @@ class SurveyEmulator:
 def split_arms(wavelength: Array) -> tuple[slice, ...]:
     """Split a grid where the wavelength falls, or leaps by many pixels."""
     step = np.diff(wavelength)
+    if step.size == 0:
+        return (slice(0, wavelength.size),)
     broken = (step <= 0) | (step > GAP * np.median(np.abs(step)))
     edges = [0, *(np.flatnonzero(broken) + 1).tolist(), wavelength.size]
     return tuple(slice(a, b) for a, b in pairwise(edges))

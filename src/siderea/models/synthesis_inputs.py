@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import LinearNDInterpolator
 
 from siderea.data import Medium
@@ -94,6 +94,16 @@ class AtmosphereGrid:
     def _interpolator(self) -> LinearNDInterpolator:
         flat = self.layers.reshape(len(self.layers), -1)
         return LinearNDInterpolator(self.nodes / NODE_SCALE, flat)
+
+    def covers(self, labels: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which labels (N, 3 or more; teff, logg, fe_h first) lie among the nodes.
+
+        Returns
+        -------
+        (N,) ndarray of bool
+        """
+        points = np.asarray(labels, dtype=np.float64)[:, :3] / NODE_SCALE
+        return np.asarray(self._interpolator.tri.find_simplex(points)) >= 0
 
     def at(self, teff: float, logg: float, fe_h: float) -> Atmosphere:
         """Interpolate an atmosphere.

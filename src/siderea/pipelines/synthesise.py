@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -55,7 +55,9 @@ class SynthesisResult:
     n_failed: int
 
 
-def draw_labels(n: int, *, seed: int = 0) -> NDArray[np.float64]:
+def draw_labels(
+    n: int, *, seed: int = 0, inside: Callable[[NDArray], NDArray[np.bool_]] | None = None
+) -> NDArray[np.float64]:
     """Draw labels (n, 5) quasi-randomly, so that any first part covers the whole range evenly.
 
     Parameters
@@ -64,15 +66,28 @@ def draw_labels(n: int, *, seed: int = 0) -> NDArray[np.float64]:
         Number of models.
     seed : int
         Of the scrambling of Sobol's sequence.
+    inside : callable, optional
+        Labels (N, 5) to (N,) bool: what to keep. The corners of the range have no atmospheres.
 
     Returns
     -------
     (n, 5) ndarray
         `siderea.models.synthesis.LABELS`. More models with the same seed continue the same grid.
+
+    Raises
+    ------
+    DataError
+        If next to nothing is inside.
     """
-    power = int(np.ceil(np.log2(max(n, 2))))
-    unit = qmc.Sobol(len(LABELS), rng=np.random.default_rng(seed)).random_base2(power)[:n]
-    return qmc.scale(unit, *np.transpose(LABEL_RANGE))
+    sampler = qmc.Sobol(len(LABELS), rng=np.random.default_rng(seed))
+    found = np.empty((0, len(LABELS)))
+    for power in range(7, 24):  # each time as many more points as there are
+        size = 2**power if power == 7 else 2 ** (power - 1)
+        labels = qmc.scale(sampler.random(size), *np.transpose(LABEL_RANGE))
+        found = np.concatenate([found, labels if inside is None else labels[inside(labels)]])
+        if len(found) >= n:
+            return found[:n]
+    raise DataError(f"models: found {len(found)} labels within the atmospheres; expected {n}")
 
 
 def synthesise(
@@ -115,19 +130,21 @@ def synthesise(
     """
     if n_models < 1:
         raise DataError(f"models: found {n_models}; expected at least 1")
+    inside = None
     if compute is None:
         require_pysme()
         compute = _synthesiser(inputs, bands)
-    output = Path(output)
+        inside = compute.atmospheres.covers
+    output = Path(output).resolve()
     parts = output / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     with locked(output / ".lock"):
         _same_grid(output / "grid.json", seed, bands)
-        labels = draw_labels(n_models, seed=seed)
+        labels = draw_labels(n_models, seed=seed, inside=inside)
         missing = [i for i in range(n_models) if not _is_done(_part(parts, i))]
         failed = 0
         jobs = ((i, labels[i], parts) for i in missing)
-        for done, ok in enumerate(_run(compute, jobs, processes), 1):
+        for done, ok in enumerate(_run(compute, jobs, output, processes), 1):
             failed += not ok
             if progress is not None:
                 progress(n_models - len(missing) + done, n_models)
@@ -166,13 +183,18 @@ def _part(parts: Path, number: int) -> Path:
 def _is_done(path: Path) -> bool:
     """Tell whether a part is there and whole."""
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as content:
             return "labels" in content
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return False
 
 
-def _run(compute: Compute, jobs, processes: int | None):  # type: ignore[no-untyped-def]
+Job = tuple[int, NDArray, Path]
+
+
+def _run(
+    compute: Compute, jobs: Iterator[Job], folder: Path, processes: int | None
+) -> Iterator[bool]:
     """Yield, model by model, whether it could be computed."""
     if not isinstance(compute, Synthesiser):
         yield from (_one(compute, *job) for job in jobs)
@@ -180,7 +202,7 @@ def _run(compute: Compute, jobs, processes: int | None):  # type: ignore[no-unty
     # Spawned, not forked: SMElib keeps the star in global variables of the C library.
     workers = processes or os.cpu_count() or 1
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start, initargs=(compute,)
+        workers, mp_context=get_context("spawn"), initializer=_start, initargs=(compute, folder)
     ) as pool:
         futures = [pool.submit(_in_worker, *job) for job in jobs]
         try:
@@ -193,9 +215,10 @@ def _run(compute: Compute, jobs, processes: int | None):  # type: ignore[no-unty
 _worker: Compute | None = None
 
 
-def _start(compute: Compute) -> None:
+def _start(compute: Compute, folder: Path) -> None:
     global _worker
     _worker = compute
+    os.chdir(folder)  # SMElib leaves a log, syntherr.log, where it runs
 
 
 def _in_worker(number: int, labels: NDArray, parts: Path) -> bool:
