@@ -93,7 +93,7 @@ def checked_labels(
     return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Emulator:
     """Spectra at the resolution of the synthesis, as a function of the labels of a star.
 
@@ -138,6 +138,9 @@ class Emulator:
     label_names: tuple[str, ...] = ("teff", "logg", "fe_h", "alpha_fe", "vmic")
     resolution: float = np.inf
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Emulator of {', '.join(self.label_names)}: {', '.join(self.arm_names)}>"
 
     @property
     def continuum_degree(self) -> int:

@@ -78,7 +78,7 @@ class _Transform:
         return np.asarray(np.fft.rfftfreq(self.n, self.step), dtype=np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SurveyEmulator:
     """An `Emulator` as one survey would see its stars; made by `Emulator.at`.
 
@@ -140,6 +140,9 @@ class SurveyEmulator:
             pieces,
             transform,
         )
+
+    def __repr__(self) -> str:
+        return f"<SurveyEmulator of {', '.join(self.label_names)}: {self.wavelength.size} pixels>"
 
     @property
     def label_names(self) -> tuple[str, ...]:
