@@ -153,8 +153,16 @@ class Emulator:
         return float(piece[0]), float(piece[-1])
 
     @cached_property
-    def _basis(self) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.from_numpy(self.mean), torch.from_numpy(self.components)
+    def _bases(self) -> dict[tuple[torch.dtype, torch.device], tuple[torch.Tensor, torch.Tensor]]:
+        return {}
+
+    def _basis(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean and components in the precision and place of a tensor, made once."""
+        key = (like.dtype, like.device)
+        if key not in self._bases:
+            arrays = torch.from_numpy(self.mean), torch.from_numpy(self.components)
+            self._bases[key] = arrays[0].to(*key[::-1]), arrays[1].to(*key[::-1])
+        return self._bases[key]
 
     @cached_property
     def _designs(self) -> list[torch.Tensor]:
@@ -167,7 +175,7 @@ class Emulator:
 
     def normalised(self, labels: torch.Tensor) -> torch.Tensor:
         """Return normalised flux (N, P) for labels (N, 5), in the precision of the labels."""
-        mean, components = (value.to(labels) for value in self._basis)
+        mean, components = self._basis(labels)
         return mean + self.lines(label_inputs(labels)).to(labels.dtype) @ components
 
     def continuum_density(self, labels: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -110,16 +111,22 @@ class KernelNetwork:
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return outputs (N, Q) for inputs (N, D), in float64, differentiable."""
         x = inputs.to(torch.float64)
-        low, high, centres, length, weights, slope, offset = (
-            torch.as_tensor(value, dtype=torch.float64, device=x.device)
-            for value in self._arrays().values()
-        )
+        if x.device not in self._tensors:
+            self._tensors[x.device] = tuple(
+                torch.from_numpy(value).to(x.device) for value in self._arrays().values()
+            )
+        low, high, centres, length, weights, slope, offset = self._tensors[x.device]
         x = 2 * (x - low) / (high - low) - 1
         difference = (x / length)[:, None] - centres
         # The tiny constant keeps the root differentiable at a centre, where the slope is 0.
         distance = torch.sqrt(5 * (difference**2).sum(dim=-1) + 1e-20)
         units = (1 + distance + distance**2 / 3) * torch.exp(-distance)
         return offset + x @ slope + units @ weights
+
+    @cached_property
+    def _tensors(self) -> dict[torch.device, tuple[torch.Tensor, ...]]:
+        """Hold the arrays on each device that was asked for."""
+        return {}
 
     def _arrays(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
