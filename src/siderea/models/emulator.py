@@ -242,6 +242,12 @@ class Emulator:
         ------
         DataError
             If an arm is not covered, a resolution is not positive, or a label is not known.
+
+        Notes
+        -----
+        A velocity brings in what lies beyond the end of an arm. Where that is also beyond the
+        emulator's, the flux tends to 1. The shipped emulator reaches 180 km/s or more beyond
+        the GALAH arms: only the last pixels of a faster star are touched.
         """
         from siderea.models.emulator_survey import SurveyEmulator
 
