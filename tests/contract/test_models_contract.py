@@ -14,6 +14,7 @@ from siderea.errors import DataError
 from siderea.flags import FitFlag
 from siderea.models.cannon import Cannon
 from siderea.models.decoder import Decoder, Training
+from siderea.models.emulator import load_default
 from siderea.models.protocol import DifferentiableModel, FitResult, SpectralModel
 
 NAMES = ("teff", "logg", "fe_h")
@@ -36,6 +37,10 @@ MODELS = {
     "cannon": lambda: fitted(Cannon(2, label_names=NAMES)),
     "cannon, cubic, shared modes": lambda: fitted(Cannon(3, label_names=NAMES, n_modes=3)),
     "cannon, L1": lambda: fitted(Cannon(2, label_names=NAMES, regularisation=10.0)),
+    "emulator": load_default,
+    "emulator at a survey": lambda: load_default().at(
+        np.linspace(5700, 5710, 200), resolution=28000.0, medium="air", extra_labels=("vbroad",)
+    ),
     "decoder": lambda: fitted(Decoder((8,), label_names=NAMES, training=Training(max_epochs=20))),
 }
 
