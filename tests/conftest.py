@@ -24,19 +24,49 @@ def real_data() -> Path:
     return folder
 
 
+LINES = (
+    (4730.03, 0.3),  # wavelength in air, Å (NIST), and a depth
+    (4754.04, 0.4),
+    (4823.52, 0.4),
+    (4890.76, 0.5),
+    (5682.63, 0.4),
+    (5711.09, 0.5),
+    (5762.99, 0.4),
+    (5857.45, 0.5),
+    (6494.98, 0.6),
+    (6592.91, 0.5),
+    (6643.63, 0.4),
+    (6717.68, 0.5),
+    (7698.96, 0.7),
+    (7748.27, 0.5),
+    (7832.20, 0.4),
+)
+
+
+def sunlike(wavelength):
+    """Return a normalised spectrum: Gaussian metal lines at R = 28,000, and Lorentzian Hα, Hβ."""
+    import numpy as np
+
+    flux = np.ones_like(wavelength)
+    for line, depth in LINES:
+        flux -= depth * np.exp(-0.5 * ((wavelength - line) / (line / 28_000 / 2.3548)) ** 2)
+    for line in (4861.33, 6562.80):
+        flux *= 1.0 - 0.7 / (1.0 + ((wavelength - line) / 0.9) ** 2)
+    return flux
+
+
 def write_mock_star(folder: Path, sobject_id: str, *, rv: float = 0.0, snr: float = 80.0) -> dict:
-    """Write one schematic star in GALAH format; return its files by CCD and its truth."""
+    """Write one sunlike star in GALAH format; return its files by CCD and its truth."""
     import numpy as np
 
     from siderea.io.galah_format import CCD_GRIDS, write_ccd
-    from siderea.simulate.schematic import line_spectrum
     from siderea.spectra.doppler import to_rest
 
     rng = np.random.default_rng(int(sobject_id) % 2**32)
     files = {}
     for ccd, (start, step) in enumerate(CCD_GRIDS, 1):
         wavelength = start + step * np.arange(4096)
-        truth = line_spectrum(to_rest(wavelength, rv), 5700.0, 4.4, 0.0)
+        truth = sunlike(to_rest(wavelength, rv))
         x = np.linspace(-1, 1, 4096)
         counts = truth * 2000.0 * (1 + 0.2 * x - 0.1 * x**2 + 0.05 * x**3)
         error = np.full(4096, 1.0 / snr)
@@ -66,5 +96,11 @@ def mock_galah(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mock_star():
-    """Return the writer of one schematic star, see `write_mock_star`."""
+    """Return the writer of one sunlike star, see `write_mock_star`."""
     return write_mock_star
+
+
+@pytest.fixture
+def sunlike_spectrum():
+    """Return the function behind the mock stars: wavelengths at rest (air) to normalised flux."""
+    return sunlike

@@ -233,6 +233,21 @@ def test_interrupted_and_resumed_is_the_same_store_byte_for_byte(tmp_path, stop_
     assert len(SurveyStore.open(whole)) == 90
 
 
+def test_what_a_killed_process_left_half_written_is_swept_up(tmp_path):
+    path = tmp_path / "a.siderea"
+    write(path, PIECES, stop_after=4)
+    leftovers = [
+        path / ".manifest.json.99999.tmp",
+        path / "catalogue.parts" / ".part-0000002.parquet.99999.tmp",
+        path / "spectra.zarr" / "flux" / "c" / "2" / "0.abc.partial",
+    ]
+    for leftover in leftovers:
+        leftover.parent.mkdir(parents=True, exist_ok=True)
+        leftover.write_bytes(b"half")
+    write(path, PIECES, resume=True)
+    assert not any(leftover.exists() for leftover in leftovers)
+
+
 def test_pieces_of_any_size_make_the_same_store(tmp_path):
     rows = survey(90)
     one = SurveyStore.create(tmp_path / "one.siderea", rows)

@@ -129,6 +129,7 @@ class StoreWriter:
 
     def __enter__(self) -> StoreWriter:
         self._exit.enter_context(locked(self.store.path / ".lock"))
+        self._sweep()
         self._group = zarr.open_group(self.store.path / "spectra.zarr", mode="r+")
         (self.store.path / "catalogue.parts").mkdir(exist_ok=True)
         return self
@@ -140,6 +141,12 @@ class StoreWriter:
         trace: TracebackType | None,
     ) -> None:
         self._exit.close()
+
+    def _sweep(self) -> None:
+        """Remove the half-written files that a killed process left; the lock says it is gone."""
+        for pattern in (".*.tmp", "catalogue.parts/.*.tmp", "spectra.zarr/**/*.partial"):
+            for leftover in self.store.path.glob(pattern):
+                leftover.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------------------ writing
 

@@ -32,11 +32,25 @@ class SpectralModel(Protocol):
         Resolving power λ/FWHM that the spectra come at (infinite: only what the star broadens).
     """
 
-    label_names: tuple[str, ...]
-    label_range: NDArray[np.float64]
-    wavelength: NDArray[np.float64]
-    medium: Medium
-    resolution: float | Sequence[float]
+    @property
+    def label_names(self) -> tuple[str, ...]:  # noqa: D102
+        ...
+
+    @property
+    def label_range(self) -> NDArray[np.float64]:  # noqa: D102
+        ...
+
+    @property
+    def wavelength(self) -> NDArray[np.float64]:  # noqa: D102
+        ...
+
+    @property
+    def medium(self) -> Medium:  # noqa: D102
+        ...
+
+    @property
+    def resolution(self) -> float | Sequence[float]:  # noqa: D102
+        ...
 
     def predict(self, labels: ArrayLike) -> NDArray:
         """Return normalised flux (N, P) for labels (N, L); a NaN label gives a NaN spectrum."""

@@ -13,13 +13,13 @@ from siderea.io.galah_format import CCD_GRIDS, write_ccd
 from siderea.pipelines.embed import embed
 from siderea.pipelines.ingest import ingest
 from siderea.pipelines.report import write_report
-from siderea.simulate.schematic import SchematicSurvey
-from siderea.spectra.doppler import to_rest
+from siderea.simulate.emulated import EmulatedSurvey
 
 __all__ = ["DemoResult", "demo", "write_mock_galah"]
 
 _PIXELS = 4096
 _COUNTS = 1000.0
+_BATCH = 100
 
 Progress = Callable[[int, int], None]
 
@@ -79,7 +79,7 @@ def demo(
 def write_mock_galah(
     folder: Path, *, n_stars: int, seed: int, progress: Progress | None = None
 ) -> Path:
-    """Write schematic stars as GALAH DR3 files, and ``labels.csv`` with the truth.
+    """Write stars of the emulator as GALAH DR3 files, and ``labels.csv`` with the truth.
 
     Parameters
     ----------
@@ -95,14 +95,15 @@ def write_mock_galah(
     Path
         ``folder``; the files are in ``spectra``.
     """
-    survey = SchematicSurvey.draw(n_stars, seed)
+    survey = EmulatedSurvey.draw(n_stars, seed)
     (folder / "spectra").mkdir(parents=True, exist_ok=True)
     for earlier in (folder / "spectra").glob("990101*.fits"):  # of a larger mock survey
         earlier.unlink()
-    for star in range(n_stars):
-        _write_star(folder / "spectra", survey, star)
+    for start in range(0, n_stars, _BATCH):
+        rows = range(start, min(start + _BATCH, n_stars))
+        _write_stars(folder / "spectra", survey, rows)
         if progress is not None:
-            progress(star + 1, n_stars)
+            progress(rows.stop, n_stars)
     ids = [_sobject_id(star) for star in range(n_stars)]
     truth = survey.stars.drop(columns=["rv", "snr"]).assign(sobject_id=ids)
     truth.to_csv(folder / "labels.csv", index=False)
@@ -113,22 +114,22 @@ def _sobject_id(star: int) -> str:
     return f"{990101_0001_00000 + star:015d}"
 
 
-def _write_star(folder: Path, survey: SchematicSurvey, star: int) -> None:
-    """Write the four CCDs of one star: counts under a smooth response, with noise."""
-    row, rng = survey.stars.iloc[star], survey.noise(star)
+def _write_stars(folder: Path, survey: EmulatedSurvey, rows: range) -> None:
+    """Write the four CCDs of some stars: counts under a smooth response, with noise."""
     x = np.linspace(-1.0, 1.0, _PIXELS)
+    noise = {star: survey.noise(star) for star in rows}
     for ccd, (start, step) in enumerate(CCD_GRIDS, 1):
-        wavelength = start + step * np.arange(_PIXELS)
-        truth = survey.normalised(star, to_rest(wavelength, row.rv))
+        truth = survey.spectra(rows, start + step * np.arange(_PIXELS))
         response = _COUNTS * (1.0 + 0.2 * x - 0.15 * x**2 + 0.05 * x**3) * (0.7 + 0.1 * ccd)
-        sigma = np.sqrt(truth.clip(0.05)) / row.snr
-        noisy = truth + rng.normal(0.0, sigma)
-        write_ccd(
-            folder,
-            _sobject_id(star),
-            ccd,
-            counts=noisy * response,
-            relative_error=sigma / truth.clip(0.05),
-            normalised=noisy,
-            rv=float(row.rv),
-        )
+        for star, flux in zip(rows, truth, strict=True):
+            relative = 1.0 / (float(survey.stars["snr"].iloc[star]) * np.sqrt(flux.clip(0.05)))
+            noisy = flux * (1.0 + noise[star].normal(0.0, relative))
+            write_ccd(
+                folder,
+                _sobject_id(star),
+                ccd,
+                counts=noisy * response,
+                relative_error=relative,
+                normalised=noisy,
+                rv=float(survey.stars["rv"].iloc[star]),
+            )
