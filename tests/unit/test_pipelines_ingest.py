@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 import siderea.pipelines.ingest as module
@@ -245,8 +246,11 @@ def test_a_killed_process_leaves_a_store_that_resumes(tmp_path, mock_galah):
         assert job.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    workers = psutil.Process(job.pid).children(recursive=True)
     job.kill()
     job.wait()
+    assert workers
+    assert psutil.wait_procs(workers, timeout=20)[1] == []  # no orphan is left behind
     assert not SurveyStore.open(killed).complete
     for store in (killed, whole):
         subprocess.run([*command, str(store)], check=True, capture_output=True)
