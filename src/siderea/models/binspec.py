@@ -10,6 +10,7 @@ Reference: El-Badry, Ting, Rix et al. 2018, MNRAS 473, 5043 and MNRAS 476, 528.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -73,16 +74,25 @@ class _PixelNetwork:
         """Return the outputs (N, P) for labels (N, L)."""
         return (self._hidden(labels) * self.output).sum(1) + self.bias
 
-    def with_jacobian(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the outputs (N, P) and their derivatives (N, L, P)."""
+    def with_jacobian(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return the outputs and their derivatives by the labels, (N, 1 + L, P)."""
         hidden = self._hidden(labels)
-        value = (hidden * self.output).sum(1) + self.bias
-        slope = self.output * hidden * (1 - hidden)
-        weight = self.weight[:-1] / self.width.to(self.weight.dtype)[:, None, None]
-        jacobian = slope[:, :1] * weight[None, :, 0]
-        for unit in range(1, weight.shape[1]):  # elementwise: faster than P tiny products
-            jacobian.addcmul_(slope[:, unit, None], weight[None, :, unit])
-        return value, jacobian
+        n_inputs, n_hidden, n_pixels = self.weight.shape
+        out = hidden.new_empty((len(labels), n_inputs, n_pixels))
+        out[:, 0] = self.bias
+        # ∂σ/∂z = σ (1 − σ), times the weight of the output, in one pass over the memory
+        slope = torch.ops.aten.sigmoid_backward(self.output.expand_as(hidden), hidden)
+        torch.mul(slope[:, :1], self.by_label[:, 0], out=out[:, 1:])
+        for unit in range(n_hidden):  # elementwise: faster than P tiny products
+            out[:, 0].addcmul_(hidden[:, unit], self.output[unit])
+            if unit:
+                out[:, 1:].addcmul_(slope[:, unit, None], self.by_label[:, unit])
+        return out
+
+    @cached_property
+    def by_label(self) -> torch.Tensor:
+        """Derivatives of the hidden units' inputs by the labels (L, H, P)."""
+        return self.weight[:-1] / self.width.to(self.weight.dtype)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -149,13 +159,20 @@ class MainSequence:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (teff, logg) of the companion of mass ratio q, of the same age and [Fe/H].
 
-        Never hotter and never larger than the primary; q = 1 is the primary exactly.
+        Never hotter and never larger than the primary; q = 1 is the primary exactly. Where that
+        holds the companion's labels at the primary's, the derivative by q is still the network's,
+        the one of smaller q: a fit that touches q = 1 can leave it.
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
-        cool = torch.minimum(1000.0 * out[..., 0], teff)
-        dense = torch.maximum(out[..., 1], logg)
+        fixed = torch.stack([teff, logg, fe_h], -1).detach()
+        by_q = self.companion_network(torch.cat([fixed, q[..., None]], -1))
+        by_q = by_q - by_q.detach()
         twin = (q - 1.0).abs() <= 1e-5
-        return torch.where(twin, teff, cool), torch.where(twin, logg, dense)
+        cool, dense = 1000.0 * out[..., 0], out[..., 1]
+        return (
+            torch.where(twin | (cool > teff), teff + 1000.0 * by_q[..., 0], cool),
+            torch.where(twin | (dense < logg), logg + by_q[..., 1], dense),
+        )
 
 
 class BinspecModel:
@@ -231,14 +248,14 @@ class BinspecModel:
         """Return flux density (N, P), erg s⁻¹ cm⁻² Å⁻¹, lines included, differentiable."""
         return self.normalised(labels) * self.continuum(labels)
 
-    def density_jacobian(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return flux density (N, P) and its derivatives by the labels (N, 5, P), by hand."""
-        lines, slopes = self._normalised.with_jacobian(labels)
-        level, level_slopes = self._flux.with_jacobian(labels[:, :4])
-        continuum = level @ self._reduce @ self._shape
-        slopes *= continuum[:, None]
-        slopes[:, :4].addcmul_(level_slopes @ self._reduce @ self._shape, lines[:, None])
-        return lines * continuum, slopes
+    def density_jacobian(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return flux density and its derivatives by the labels (N, 1 + 5, P), by hand."""
+        columns = self._normalised.with_jacobian(labels)
+        level = self._flux.with_jacobian(labels[:, :4]) @ self._reduce @ self._shape
+        lines = columns[:, :1].clone()
+        columns *= level[:, :1]
+        columns[:, 1:5].addcmul_(level[:, 1:], lines)
+        return columns
 
     def predict(self, labels: ArrayLike) -> NDArray[np.float64]:
         """Return normalised flux (N, P) at rest for labels (N, 5); NaN labels give NaN."""

@@ -152,8 +152,10 @@ class Composite(ABC):
         visits = []
         for visit in range(self.n_visits):
             prepared = grid.prepare(columns.flatten(0, 1))
-            moved, _ = grid.shift(prepared, stars.rv[:, visit].reshape(-1))
-            summed = grid.gather(moved.unflatten(0, shape[:2]) * stars.weight[..., None, None])
+            moved = prepared.new_empty((len(prepared), prepared.shape[1] + 1, grid.n_pixels))
+            grid.shift(prepared, stars.rv[:, visit].reshape(-1), moved)
+            moved = moved[:, :-1].unflatten(0, shape[:2])
+            summed = grid.gather(moved * stars.weight[..., None, None])
             total = summed.sum(dim=1)
             if self.continuum is None:
                 visits.append(total[:, 0] / total[:, 1])

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.autograd import forward_ad
 
 from siderea.models.composite import Components, Composite
 from siderea.models.levenberg_marquardt import Quadratic
 from siderea.models.protocol import DifferentiableModel
-from siderea.models.shifted_grid import grid_of
+from siderea.models.shifted_grid import Kernel, grid_of
 
 __all__ = ["Objective"]
 
@@ -32,8 +33,7 @@ def _with_jacobian(model: DifferentiableModel, labels: torch.Tensor, level: bool
     """Return flux density and its derivatives, (R, 1 + L, Q); with the continuum's after them."""
     by_hand = getattr(model, "density_jacobian", None)
     if by_hand is not None and not level:
-        value, slopes = by_hand(labels)
-        return torch.cat([value[:, None], slopes], dim=1)
+        return by_hand(labels)
 
     def both(one: torch.Tensor) -> torch.Tensor:
         density = model.density(one[None])
@@ -88,6 +88,7 @@ class Objective:
         *,
         dtype: torch.dtype,
         device: torch.device,
+        kernel: Kernel | None = None,
     ) -> None:
         self.composite, self.dtype, self.device = composite, dtype, device
         self.model = _moved(composite.model, dtype, device)
@@ -96,7 +97,7 @@ class Objective:
             wavelength,
             arms=getattr(composite.model, "arms", ()),
             max_velocity=composite.max_velocity * VELOCITY_SLACK,
-            kernel=composite.kernel,
+            kernel=kernel or composite.kernel,
         )
         continuum = composite.continuum
         projector, options = None, {"dtype": dtype, "device": device}
@@ -106,15 +107,28 @@ class Objective:
             chosen = self.grid.spread(continuum.pixels).astype(bool)
             self._pixels = torch.as_tensor(np.flatnonzero(chosen), device=device)
             self._basis = torch.as_tensor(self.grid.spread(continuum.basis().T), **options)
+            self._pieces = self._arms()
+            # Where no continuum is fitted nothing is weighed: 1 keeps the division finite.
+            self._blank = (self._basis.abs().sum(0) == 0).to(dtype)
+        self._buffers: dict[int, torch.Tensor] = {}
         self.data = _Data(
             torch.as_tensor(self.grid.spread(flux), **options),
             torch.as_tensor(self.grid.spread(np.sqrt(ivar)), **options),
             projector,
         )
-        # Where no continuum is fitted nothing is weighed either: 1 keeps the division finite.
-        self._blank = None if continuum is None else (self._basis.abs().sum(0) == 0).to(dtype)
         self.star_of_row = torch.arange(len(flux), device=device)
         self.chunk = CPU_CHUNK if device.type == "cpu" else GPU_CHUNK
+
+    def _arms(self) -> list[tuple[slice, slice]]:
+        """Return the pixels of each arm on the grid, and the coefficients that act there."""
+        width = self.composite.continuum.degree + 1  # type: ignore[union-attr]
+        pieces = []
+        for first in range(0, len(self._basis), width):
+            where = torch.nonzero((self._basis[first : first + width] != 0).any(0)).flatten()
+            if where.numel():
+                pixels = slice(int(where[0]), int(where[-1]) + 1)
+                pieces.append((pixels, slice(first, first + width)))
+        return pieces
 
     @torch.no_grad()
     def __call__(self, theta: torch.Tensor, rows: torch.Tensor) -> Quadratic:
@@ -129,20 +143,24 @@ class Objective:
 
     def _components(self, theta: torch.Tensor) -> tuple[Components, torch.Tensor]:
         """Return the stars, and the derivatives (R, V, S, L + 2, D) of (weight, labels, rv)."""
-        n_visits = self.composite.n_visits
-
-        def flat(row: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-            stars = self.composite.components(row[None])
-            labels, weight, rv = stars.labels[0], stars.weight[0], stars.rv[0]
-            still = torch.cat([weight[:, None], labels], dim=1).expand(n_visits, -1, -1)
-            return torch.cat([still, rv[..., None]], dim=2), (labels, weight, rv)
-
-        jacobian, (labels, weight, rv) = torch.func.vmap(torch.func.jacfwd(flat, has_aux=True))(theta)
+        n_rows, n_parameters = theta.shape
+        unit = torch.eye(n_parameters, dtype=theta.dtype, device=theta.device)
+        # Forward mode, every direction a row of its own: one pass for all rows and directions.
+        with forward_ad.dual_level():
+            repeated = theta.repeat_interleave(n_parameters, 0)
+            dual = forward_ad.make_dual(repeated, unit.repeat(n_rows, 1))
+            stars = self.composite.components(dual)
+            parts = [forward_ad.unpack_dual(p) for p in (stars.labels, stars.weight, stars.rv)]
+        labels, weight, rv = (p.primal[::n_parameters] for p in parts)
+        zero = [torch.zeros_like(p.primal) if p.tangent is None else p.tangent for p in parts]
+        by_labels, by_weight, by_rv = (z.unflatten(0, (n_rows, n_parameters)) for z in zero)
         # Columns of pixels are per unit of flux density; all but the weight's carry the weight.
-        factor = weight[:, None, :, None, None].expand(-1, n_visits, -1, jacobian.shape[3], -1)
-        factor = factor.clone()
-        factor[:, :, :, 0] = 1.0
-        return Components(labels, weight, rv), jacobian * factor
+        by_labels = by_labels * weight[:, None, :, None]
+        by_rv = by_rv * weight[:, None, None, :]
+        still = torch.cat([by_weight[..., None], by_labels], dim=3)
+        still = still[:, :, None].expand(-1, -1, self.composite.n_visits, -1, -1)
+        jacobian = torch.cat([still, by_rv[..., None]], dim=4)
+        return Components(labels, weight, rv), jacobian.movedim(1, -1)
 
     def _chunk(
         self, stars: Components, jacobian: torch.Tensor, index: torch.Tensor
@@ -157,44 +175,62 @@ class Objective:
         gradient: torch.Tensor | float = 0.0
         normal: torch.Tensor | float = 0.0
         for visit in range(self.composite.n_visits):
-            rv = stars.rv[:, visit].reshape(-1)
-            seen = [self._seen(p, rv, n_stars) for p in prepared]
-            residual, derivatives = self._renormalised(seen, weight, index, visit)
+            seen = self._seen(prepared, stars.rv[:, visit].reshape(-1), n_rows, n_stars)
+            self._renormalise(seen, weight, index, visit)
             change = jacobian[:, visit].flatten(1, 2)
-            product = derivatives @ torch.cat([derivatives, residual[:, None]], 1).mT
-            product = product.to(torch.float64)
-            chi2 = chi2 + residual.to(torch.float64).square().sum(1)
+            product = (seen[0][:, :-1] @ seen[0].mT).to(torch.float64)
+            chi2 = chi2 + seen[0][:, -1].to(torch.float64).square().sum(1)
             gradient = gradient + (change.mT @ product[..., -1:])[..., 0]
             normal = normal + change.mT @ product[..., :-1] @ change
         return chi2, gradient, normal  # type: ignore[return-value]
 
-    def _seen(self, prepared: torch.Tensor, rv: torch.Tensor, n_stars: int) -> torch.Tensor:
-        """Return value, derivatives by labels and by rv of each star, (R, S (L + 2), Pg)."""
-        shifted, slope = self.grid.shift(prepared, rv)
-        return torch.cat([shifted, slope[:, None]], 1).unflatten(0, (-1, n_stars)).flatten(1, 2)
+    def _seen(
+        self, prepared: list[torch.Tensor], rv: torch.Tensor, n_rows: int, n_stars: int
+    ) -> list[torch.Tensor]:
+        """Return value and derivatives by labels and rv of each star, (R, S (L + 2) + 1, Pg).
 
-    def _renormalised(
+        The last column is left for the residual. With a model that knows its continuum a
+        second array holds the same of the continuum.
+        """
+        seen = []
+        for columns in prepared:
+            n_columns = columns.shape[1] + 1
+            shape = (n_rows, n_stars * n_columns + 1, self.grid.n_pixels)
+            out = self._buffer(len(seen), shape)
+            by_star = [out[:, s * n_columns : (s + 1) * n_columns] for s in range(n_stars)]
+            for star, target in enumerate(by_star):
+                self.grid.shift(columns[star::n_stars], rv[star::n_stars], target)
+            seen.append(out)
+        return seen
+
+    def _buffer(self, number: int, shape: tuple[int, int, int]) -> torch.Tensor:
+        """Return memory that is kept between calls: fresh pages cost more than the arithmetic."""
+        held = self._buffers.get(number)
+        if held is None or held.shape[1:] != shape[1:] or len(held) < shape[0]:
+            held = torch.empty(shape, dtype=self.dtype, device=self.device)
+            self._buffers[number] = held
+        return held[: shape[0]]
+
+    def _renormalise(
         self, seen: list[torch.Tensor], weight: torch.Tensor, index: torch.Tensor, visit: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weighted residuals (R, Pg), and the weighted derivatives (R, S (L + 2), Pg)."""
-        columns, n_stars = seen[0], weight.shape[1]
-        values = columns.unflatten(1, (n_stars, -1))[:, :, 0]
-        total = (weight[:, None] @ values)[:, 0]
+    ) -> None:
+        """Turn columns of flux density into weighted derivatives and residual, in place."""
+        columns, n_stars = seen[0][:, :-1], weight.shape[1]
+        n_columns = columns.shape[1] // n_stars
+        total = (weight[:, None] @ columns[:, ::n_columns])[:, 0]
         root, flux = self.data.root[index, visit], self.data.flux[index, visit]
         if self.data.projector is None:
-            levels = seen[1]
-            sums = levels.unflatten(1, (n_stars, -1))[:, :, 0]
-            continuum = (weight[:, None] @ sums)[:, 0]
-        else:
-            fitted = columns[..., self._pixels] @ self.data.projector[index, visit].mT
-            n_columns = fitted.shape[1] // n_stars
-            continuum = (weight[:, None] @ fitted[:, ::n_columns])[:, 0] @ self._basis
-            continuum += self._blank
-        model = total / continuum
-        scale = root / continuum
-        if self.data.projector is None:
+            levels = seen[1][:, :-1]
+            continuum = (weight[:, None] @ levels[:, ::n_columns])[:, 0]
+            model = total / continuum
             columns.addcmul_(levels, model[:, None], value=-1)
         else:
-            columns.baddbmm_(fitted, self._basis * model[:, None], alpha=-1)
-        columns *= scale[:, None]
-        return (flux - model) * root, columns
+            fitted = columns[..., self._pixels] @ self.data.projector[index, visit].mT
+            level = (weight[:, None] @ fitted[:, ::n_columns])[:, 0]
+            continuum = torch.addmm(self._blank, level, self._basis)
+            model = total / continuum
+            for pixels, kept in self._pieces:
+                basis = self._basis[kept, pixels] * model[:, None, pixels]
+                columns[..., pixels].baddbmm_(fitted[..., kept], basis, alpha=-1)
+        columns *= (root / continuum)[:, None]
+        torch.mul(flux - model, root, out=seen[0][:, -1])

@@ -100,14 +100,21 @@ class PseudoContinuum:
             C the number of continuum pixels; zero for an arm that is not `usable`.
         """
         weights = np.atleast_2d(np.asarray(ivar, dtype=float))
-        weights = np.where(self.usable(weights), weights, 0.0)[:, self.pixels]
-        design = self.basis()[self.pixels]
-        root = np.sqrt(weights)
-        scale = np.maximum(root.max(axis=1, keepdims=True), 1e-300)
-        matrix = (root / scale)[:, :, None] * design
-        # The pseudo-inverse of the weighted design squares no condition number.
-        inverse = np.linalg.pinv(matrix, rcond=1e-12)
-        return inverse * (root / scale)[:, None, :]
+        weights = np.where(self.usable(weights), weights, 0.0)
+        weights = weights / np.maximum(weights.max(axis=1, keepdims=True), 1e-300)
+        out = np.zeros((len(weights), self.n_coefficients, int(self.pixels.sum())))
+        place, width = np.cumsum(self.pixels) - 1, self.degree + 1
+        for number, arm in enumerate(self.arms):
+            chosen = np.flatnonzero(self.pixels[arm]) + arm.start
+            if chosen.size == 0:
+                continue
+            rows = slice(number * width, (number + 1) * width)
+            design = self.basis()[chosen, rows]
+            weighted = weights[:, chosen, None] * design
+            normal = weighted.transpose(0, 2, 1) @ design
+            inverse = np.linalg.pinv(normal, rcond=1e-13, hermitian=True)
+            out[:, rows, place[chosen[0]] : place[chosen[-1]] + 1] = inverse @ weighted.transpose(0, 2, 1)
+        return out
 
     def fit(self, flux: ArrayLike, ivar: ArrayLike) -> NDArray[np.float64]:
         """Return the pseudo-continuum (N, P) of spectra; NaN in an arm that is not `usable`.

@@ -134,30 +134,29 @@ class LogGrid:
         first = whole.to(torch.int64) + self.margin - (TAPS[self.kernel] // 2 - 1)
         return first.tolist(), values, [s * slope for s in slopes]
 
-    def shift(
-        self, prepared: torch.Tensor, rv: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Shift prepared columns (R, C, ...) by rv (R,), km/s.
+    def shift(self, prepared: torch.Tensor, rv: torch.Tensor, out: torch.Tensor) -> None:
+        """Shift prepared columns (R, C, ...) by rv (R,), km/s, into ``out`` (R, C + 1, n_pixels).
 
-        Returns
-        -------
-        shifted : (R, C, n_pixels) tensor
-        slope : (R, n_pixels) tensor
-            Derivative of the first column by rv.
+        The last column of ``out`` is the derivative of the first by rv.
         """
         first, values, slopes = self._taps(rv.to(torch.float64))
-        n_taps, width = TAPS[self.kernel], self.n_pixels
-        rows = zip(prepared, first, strict=True)
-        windows = torch.stack([row[..., a : a + width + n_taps - 1] for row, a in rows])
-        value = [v.to(prepared.dtype)[:, None, None] for v in values]
-        change = [s.to(prepared.dtype)[:, None] for s in slopes]
-        shifted = windows[..., :width] * value[0]
-        slope = windows[:, 0, :width] * change[0]
-        for tap in range(1, n_taps):
-            shifted.addcmul_(windows[..., tap : tap + width], value[tap])
-            slope.addcmul_(windows[:, 0, tap : tap + width], change[tap])
-        return shifted, slope
-
+        weights = torch.stack(values, 1).tolist()
+        changes = torch.stack(slopes, 1).tolist()
+        width = self.n_pixels
+        # One row after another: a row stays in the cache, and its shift is one slice per tap.
+        for source, target, a, weight, change in zip(
+            prepared, out, first, weights, changes, strict=True
+        ):
+            taps = [source[:, a + tap : a + tap + width] for tap in range(len(weight))]
+            if len(taps) == 2:
+                torch.lerp(taps[0], taps[1], weight[1], out=target[:-1])
+                torch.sub(taps[1][0], taps[0][0], out=target[-1]).mul_(change[1])
+                continue
+            torch.mul(taps[0], weight[0], out=target[:-1])
+            torch.mul(taps[0][0], change[0], out=target[-1])
+            for tap, w, c in zip(taps[1:], weight[1:], change[1:], strict=True):
+                target[:-1].add_(tap, alpha=w)
+                target[-1].add_(tap[0], alpha=c)
 
 @dataclass(frozen=True)
 class PixelGrid:
@@ -192,10 +191,8 @@ class PixelGrid:
         """Return columns as they are."""
         return columns
 
-    def shift(
-        self, prepared: torch.Tensor, rv: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Shift columns (R, C, Q) by rv (R,), see `LogGrid.shift`."""
+    def shift(self, prepared: torch.Tensor, rv: torch.Tensor, out: torch.Tensor) -> None:
+        """Shift columns (R, C, Q) by rv (R,) into (R, C + 1, P), see `LogGrid.shift`."""
         options = {"dtype": torch.float64, "device": prepared.device}
         grid = torch.as_tensor(self.model_wavelength, **options)
         data = torch.as_tensor(self.data_wavelength, **options)
@@ -205,16 +202,15 @@ class PixelGrid:
         below = torch.searchsorted(grid, rest, right=True) - 1
         below = below.clamp(outer, grid.numel() - 2 - outer)
         width = grid[below + 1] - grid[below]
-        u = ((rest - grid[below]) / width).clamp(-float(outer), 1.0 + outer)
+        u = ((rest - grid[below]) / width).clamp(0.0, 1.0)
         values, slopes = _weights(u, self.kernel)
         by_rv = -rest * rate[:, None] / width
-        shifted, slope = torch.zeros((), **options), torch.zeros((), **options)
+        out.zero_()
         for tap, (value, change) in enumerate(zip(values, slopes, strict=True)):
             index = (below + tap - outer)[:, None].expand(-1, prepared.shape[1], -1)
             taken = torch.gather(prepared, 2, index)
-            shifted = shifted + taken * value.to(prepared.dtype)[:, None]
-            slope = slope + taken[:, 0] * (change * by_rv).to(prepared.dtype)
-        return shifted, slope
+            out[:, :-1].addcmul_(taken, value.to(out.dtype)[:, None])
+            out[:, -1].addcmul_(taken[:, 0], (change * by_rv).to(out.dtype))
 
 
 def _log_places(wavelength: NDArray, arms: Sequence[slice]) -> tuple[NDArray, float] | None:
