@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,10 +128,55 @@ class _LabelNetwork:
         )
 
     def __call__(self, labels: torch.Tensor) -> torch.Tensor:
-        layer = (labels - self.low) / self.width - 0.5
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            layer = torch.sigmoid(layer @ weight.T + bias)
-        return layer @ self.weights[-1].T + self.biases[-1]
+        """Return the outputs (..., O) for labels (..., L), differentiable."""
+        return _Evaluated.apply(labels, self)
+
+    def layers(self, labels: torch.Tensor) -> list[torch.Tensor]:
+        """Return the output of every layer."""
+        out = [(labels - self.low) / self.width - 0.5]
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            if len(out) > 1:
+                out[-1] = torch.sigmoid(out[-1])
+            out.append(torch.matmul(out[-1], weight.T) + bias)
+        return out
+
+
+class _Evaluated(torch.autograd.Function):
+    """A label network with its derivatives by hand: torch's own forward mode is ten times slower."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(labels: torch.Tensor, network: _LabelNetwork) -> torch.Tensor:
+        return network.layers(labels)[-1]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
+        labels, ctx.network = inputs
+        ctx.save_for_backward(labels)
+        ctx.save_for_forward(labels)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
+        (labels,) = ctx.saved_tensors
+        network = ctx.network
+        change = tangent / network.width
+        for weight, layer in zip(network.weights, network.layers(labels), strict=False):
+            if weight is not network.weights[0]:
+                change = change * (layer * (1 - layer))
+            change = change @ weight.T
+        return change
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (labels,) = ctx.saved_tensors
+        network = ctx.network
+        layers = network.layers(labels)
+        for number in reversed(range(len(network.weights))):
+            gradient = gradient @ network.weights[number]
+            if number:
+                gradient = gradient * (layers[number] * (1 - layers[number]))
+        return gradient / network.width, None
 
 
 @dataclass(frozen=True)
@@ -159,9 +205,8 @@ class MainSequence:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (teff, logg) of the companion of mass ratio q, of the same age and [Fe/H].
 
-        Never hotter and never larger than the primary; q = 1 is the primary exactly. Where that
-        holds the companion's labels at the primary's, the derivative by q is still the network's,
-        the one of smaller q: a fit that touches q = 1 can leave it.
+        Never hotter and never larger than the primary; q = 1 is the primary exactly, with the
+        network's derivative by q, so that a fit that touches q = 1 can leave it again.
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
         fixed = torch.stack([teff, logg, fe_h], -1).detach()
@@ -170,8 +215,8 @@ class MainSequence:
         twin = (q - 1.0).abs() <= 1e-5
         cool, dense = 1000.0 * out[..., 0], out[..., 1]
         return (
-            torch.where(twin | (cool > teff), teff + 1000.0 * by_q[..., 0], cool),
-            torch.where(twin | (dense < logg), logg + by_q[..., 1], dense),
+            torch.where(twin, teff + 1000.0 * by_q[..., 0], torch.minimum(cool, teff)),
+            torch.where(twin, logg + by_q[..., 1], torch.maximum(dense, logg)),
         )
 
 

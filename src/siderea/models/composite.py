@@ -27,6 +27,9 @@ __all__ = ["Binary", "Components", "Composite", "Single", "Triple", "pairing_of"
 RV_RANGE = (-300.0, 300.0)
 """Default range of a star's radial velocity, km/s: what binds a star to the Galaxy nearby."""
 
+COOLER = 50.0
+"""K by which a companion may be cooler than the model's range (El-Badry et al. 2018's practice)."""
+
 CHUNK = 32
 
 
@@ -81,6 +84,20 @@ class Composite(ABC):
     @abstractmethod
     def components(self, theta: torch.Tensor) -> Components:
         """Return the stars for parameters (N, D), differentiable."""
+
+    def bounds(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the box (N, D), (N, D) of fits that are at ``theta`` (N, D)."""
+        low, high = torch.as_tensor(self.label_range.T.copy(), device=theta.device)
+        lower, upper = low.expand_as(theta).clone(), high.expand_as(theta).clone()
+        pairing = getattr(self, "pairing", None)
+        if isinstance(pairing, ByMassRatio):
+            columns = dict(zip(self.label_names, theta.clamp(lower, upper).unbind(-1), strict=True))
+            ranges = dict(zip(self.model.label_names, self.model.label_range, strict=True))
+            lowest = pairing.smallest_q(columns, float(ranges["teff"][0]) - COOLER)
+            for column, name in enumerate(self.label_names):
+                if name in ("q", "q_2", "q_3"):
+                    lower[:, column] = lowest
+        return lower, upper
 
     @property
     def wavelength(self) -> NDArray[np.float64]:

@@ -42,6 +42,17 @@ class _Visits(Composite):
     def _per_visit(self, rv_range: tuple[float, float]) -> dict[str, tuple[float, float]]:
         return {f"rv_{visit}": rv_range for visit in range(1, self.n_visits + 1)}
 
+    def bounds(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Composite.bounds`."""
+        low, high = torch.as_tensor(self.label_range.T.copy(), device=theta.device)
+        lower, upper = low.expand_as(theta).clone(), high.expand_as(theta).clone()
+        n_kept = len(self._kept)
+        missing = len(self.base.label_names) - n_kept
+        once = torch.cat([theta[:, :n_kept], torch.zeros_like(theta[:, :missing])], dim=1)
+        of_base = self.base.bounds(once)
+        lower[:, :n_kept], upper[:, :n_kept] = of_base[0][:, :n_kept], of_base[1][:, :n_kept]
+        return lower, upper
+
     def _of_base(self, theta: torch.Tensor, n_velocities: int) -> Components:
         n_kept = len(self._kept)
         still = torch.zeros_like(theta[:, :n_velocities])

@@ -141,6 +141,23 @@ class Objective:
             parts.append(self._chunk(chosen, jacobian[part], self.star_of_row[rows[part]]))
         return Quadratic(*(torch.cat(piece) for piece in zip(*parts, strict=True)))
 
+    @torch.no_grad()
+    def residuals(self, theta: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return (data − model)/σ of the given rows, (R, V, P); 0 where a pixel is bad."""
+        out = []
+        for start in range(0, len(theta), self.chunk):
+            part = slice(start, start + self.chunk)
+            stars = self.composite.components(theta[part])
+            prepared, weight = self._prepared(stars)
+            index, visits = self.star_of_row[rows[part]], []
+            for visit in range(self.composite.n_visits):
+                rv = stars.rv[:, visit].reshape(-1)
+                seen = self._seen(prepared, rv, *stars.labels.shape[:2])
+                self._renormalise(seen, weight, index, visit)
+                visits.append(self.grid.gather(seen[0][:, -1]).clone())
+            out.append(torch.stack(visits, 1))
+        return torch.cat(out)
+
     def _components(self, theta: torch.Tensor) -> tuple[Components, torch.Tensor]:
         """Return the stars, and the derivatives (R, V, S, L + 2, D) of (weight, labels, rv)."""
         n_rows, n_parameters = theta.shape
@@ -165,12 +182,8 @@ class Objective:
     def _chunk(
         self, stars: Components, jacobian: torch.Tensor, index: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        n_rows, n_stars, n_labels = stars.labels.shape
-        level = self.composite.continuum is None
-        columns = _with_jacobian(self.model, stars.labels.reshape(-1, n_labels), level)
-        groups = columns.to(self.dtype).unflatten(1, (2 if level else 1, n_labels + 1))
-        prepared = [self.grid.prepare(groups[:, i]) for i in range(groups.shape[1])]
-        weight = stars.weight.to(self.dtype)
+        n_rows, n_stars, _ = stars.labels.shape
+        prepared, weight = self._prepared(stars)
         chi2: torch.Tensor | float = 0.0
         gradient: torch.Tensor | float = 0.0
         normal: torch.Tensor | float = 0.0
@@ -183,6 +196,15 @@ class Objective:
             gradient = gradient + (change.mT @ product[..., -1:])[..., 0]
             normal = normal + change.mT @ product[..., :-1] @ change
         return chi2, gradient, normal  # type: ignore[return-value]
+
+    def _prepared(self, stars: Components) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return flux densities with derivatives, ready to be shifted, and the weights (R, S)."""
+        n_labels = stars.labels.shape[2]
+        level = self.composite.continuum is None
+        columns = _with_jacobian(self.model, stars.labels.reshape(-1, n_labels), level)
+        groups = columns.to(self.dtype).unflatten(1, (2 if level else 1, n_labels + 1))
+        prepared = [self.grid.prepare(groups[:, i]) for i in range(groups.shape[1])]
+        return prepared, stars.weight.to(self.dtype)
 
     def _seen(
         self, prepared: list[torch.Tensor], rv: torch.Tensor, n_rows: int, n_stars: int

@@ -127,6 +127,25 @@ class ByMassRatio:
         return stars
 
 
+    def smallest_q(self, columns: Columns, coolest: float) -> torch.Tensor:
+        """Return the smallest q (N,) whose companion is not cooler than ``coolest`` (K)."""
+        teff, logg, fe_h = (columns[name] for name in ("teff", "logg", "fe_h"))
+        grid = torch.linspace(self.lowest_q, 1.0, 33, dtype=teff.dtype, device=teff.device)
+        labels = [label[:, None].expand(-1, grid.numel()) for label in (teff, logg, fe_h)]
+        cool, _ = self.sequence.companion(*labels, grid.expand(teff.numel(), -1))
+        # The first q of the run that stays warm enough up to q = 1.
+        warm = (cool >= coolest).flip(1).cumprod(1).sum(1)
+        above = (grid.numel() - warm).clamp(1, grid.numel() - 1)
+        below = above - 1
+        rows = torch.arange(teff.numel(), device=teff.device)
+        part = (coolest - cool[rows, below]) / (cool[rows, above] - cool[rows, below])
+        return torch.where(
+            warm >= grid.numel(),
+            grid[0],
+            grid[below] + (grid[above] - grid[below]) * part.nan_to_num(1.0).clamp(0, 1),
+        )
+
+
 @dataclass(frozen=True)
 class ByIsochrone:
     """All stars from one isochrone: mass of the first, mass ratios, age.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from siderea.constants import C_KMS
 from siderea.models.protocol import DifferentiableModel
 
-__all__ = ["SearchGrid", "is_broadening", "pair_power", "single_power", "template_labels"]
+__all__ = ["SearchGrid", "is_broadening", "momentum_line", "pair_power", "single_power", "template_labels"]
 
 COARSE_STEP = 8.0
 """Aimed step of the search, km/s: below the narrowest peak that a descent must start inside."""
@@ -164,3 +164,48 @@ def pair_power(
         both = own + 2 * (a_weighted @ b.T)
         out.append(crossed.clamp(min=0) ** 2 / both.clamp(min=1e-300))
     return torch.stack(out)
+
+
+def momentum_line(
+    power: NDArray, velocities: NDArray, ratios: tuple[float, float], n_ratios: int = 24
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Find q_dyn, γ and v₁ᵢ whose pairs of velocities explain most, at all visits together.
+
+    Every visit's pair must lie on v₂ = (γ (1 + q) − v₁)/q; all q and γ of a grid are tried.
+
+    Parameters
+    ----------
+    power : (N, V, lags, lags) ndarray
+        From `pair_power`.
+    velocities : (lags,) ndarray
+        km/s.
+    ratios : (float, float)
+        Range of q_dyn.
+
+    Returns
+    -------
+    q_dyn, gamma : (N,) ndarray
+    primary : (N, V) ndarray
+        v₁ᵢ, km/s.
+    """
+    step = velocities[1] - velocities[0]
+    grid = np.linspace(*ratios, n_ratios)
+    best = np.full(len(power), -np.inf)
+    q_dyn, gamma = np.zeros(len(power)), np.zeros(len(power))
+    primary = np.zeros(power.shape[:2])
+    lags = np.arange(velocities.size)
+    rows = np.arange(len(power))
+    for q in grid:
+        second = (velocities[:, None] * (1 + q) - velocities[None, :]) / q  # (γ, v₁)
+        place = np.rint((second - velocities[0]) / step).astype(int)
+        inside = (place >= 0) & (place < velocities.size)
+        along = power[:, :, lags[None, :], np.clip(place, 0, velocities.size - 1)]
+        along = np.where(inside, along, -1.0)
+        total = along.max(axis=3).sum(axis=1)
+        systemic = total.argmax(axis=1)
+        value = total[rows, systemic]
+        better = np.flatnonzero(value > best)
+        best[better], q_dyn[better] = value[better], q
+        gamma[better] = velocities[systemic[better]]
+        primary[better] = velocities[along[better, :, systemic[better]].argmax(axis=2)]
+    return q_dyn, gamma, primary
