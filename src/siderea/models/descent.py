@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -18,11 +19,15 @@ __all__ = ["Descents"]
 LOOSE = 0.5
 """Tolerance in χ² while the surrogate of the fit's kernel is used."""
 
-FIRST_STEPS, FIRST_KEPT = 1, 4
-"""Steps from all starts, and how many starts a star keeps after them."""
+STEPS = 3
+"""Steps from the starts whose χ² is the lowest, one more than a star has components.
 
-SECOND_STEPS, SECOND_KEPT = 3, 2
-"""Steps from what was kept, and how many go on to the end."""
+As many as it has components then go on to the end."""
+
+POOR = 2.0
+"""Reduced χ² above which the model is visibly wrong, so that its kinks need a search."""
+
+KINK_ROUNDS = 4
 
 SAME_VELOCITY = 5.0
 SAME_RATIO = 0.1
@@ -63,18 +68,61 @@ class Descents:
         theta = torch.as_tensor(starts.reshape(n * k, d), device=self.device)
         star = torch.arange(n, device=self.device).repeat_interleave(k)
         fast = self.objective(torch.float32, "cubic")
-        if k > FIRST_KEPT:
-            theta, star = self._prune(fast, theta, star, FIRST_STEPS, FIRST_KEPT)
-        if k > SECOND_KEPT:
-            theta, star = self._prune(fast, theta, star, SECOND_STEPS, SECOND_KEPT)
+        fast.star_of_row = star
+        kept = self.composite.n_stars
+        if k > kept + 1:
+            chi2 = fast.value(theta, torch.arange(len(theta), device=self.device))
+            theta, star = self._prune(theta, star, chi2, kept + 1)
+        if k > kept:
+            found = self._down(fast, theta, star, LOOSE, STEPS)
+            theta, star = self._prune(found.theta, star, found.at.chi2, kept)
         found = self._down(fast, theta, star, LOOSE, max_iterations)
         best = _first_of_each(star, found.at.chi2)
         theta, star = found.theta[best], star[best]
         if self.composite.kernel != "cubic":
             fast = self.objective(torch.float32, self.composite.kernel)
-        theta = self._down(fast, theta, star, tolerance, max_iterations).theta
+        found = self._down(fast, theta, star, tolerance, max_iterations)
+        if self.composite.kernel == "linear" and _one_star_many_visits(self.composite):
+            theta = self._across_kinks(fast, found, star, tolerance, max_iterations)
+        else:
+            theta = found.theta
         exact = self.objective(torch.float64, self.composite.kernel)
         return self._down(exact, theta, star, tolerance, max_iterations, damping=1e-6)
+
+    def _across_kinks(
+        self,
+        objective: Objective,
+        found: Minimum,
+        star: torch.Tensor,
+        tolerance: float,
+        max_iterations: int,
+    ) -> torch.Tensor:
+        """Try the neighbouring pixels of every velocity where the model fits badly.
+
+        Where the model is right the cubic has led to the right side of the kinks; where it is
+        not (one star fitted to two) its minimum can lie pixels away from the kernel's own.
+        """
+        theta, chi2 = found.theta.clone(), found.at.chi2.clone()
+        n_good = (objective.data.root > 0).sum((1, 2))[star]
+        poor = torch.nonzero(chi2 > POOR * n_good).flatten()
+        velocities = [i for i, n in enumerate(self.composite.label_names) if n.startswith("rv")]
+        step = objective.grid.pixel_velocity
+        for _ in range(KINK_ROUNDS):
+            if poor.numel() == 0:
+                break
+            moves = _moves(len(velocities), step)
+            trial = theta[poor].repeat_interleave(len(moves), 0)
+            for number, move in enumerate(moves):
+                trial[number :: len(moves), velocities] += move.to(trial)
+            mine = star[poor].repeat_interleave(len(moves))
+            tried = self._down(objective, trial, mine, tolerance, max_iterations)
+            best = tried.at.chi2.reshape(-1, len(moves)).argmin(1)
+            row = torch.arange(poor.numel(), device=self.device) * len(moves) + best
+            better = tried.at.chi2[row] < chi2[poor] - tolerance
+            moved = poor[better]
+            theta[moved], chi2[moved] = tried.theta[row[better]], tried.at.chi2[row[better]]
+            poor = moved
+        return theta
 
     def quick(self, start: NDArray, *, tolerance: float, max_iterations: int = 30) -> torch.Tensor:
         """Return where one descent per star ends in single precision, (N, D)."""
@@ -93,29 +141,38 @@ class Descents:
         damping: float = 1e-3,
     ) -> Minimum:
         objective.star_of_row = star
-        lower, upper = self.composite.bounds(theta)
         options = {"tolerance": tolerance, "max_iterations": steps, "damping": damping}
-        return minimise(objective, theta, lower, upper, **options)
+        return minimise(objective, theta, self.composite.bounds, **options)
 
     def _prune(
-        self, objective: Objective, theta: torch.Tensor, star: torch.Tensor, steps: int, kept: int
+        self, theta: torch.Tensor, star: torch.Tensor, chi2: torch.Tensor, kept: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Step down from every start; keep the best few of each star that are not in one valley."""
-        found = self._down(objective, theta, star, LOOSE, steps)
+        """Keep the best few rows of each star that are not in one valley."""
         names = self.composite.label_names
         scale = torch.tensor([_valley(name) for name in names], dtype=theta.dtype)
-        place = found.theta / scale.to(theta.device)
+        place = (theta / scale.to(theta.device)).cpu().numpy()
         chosen = []
-        order = _by_star_and_chi2(star, found.at.chi2)
+        order, owner = _by_star_and_chi2(star, chi2).tolist(), star.tolist()
         taken: dict[int, list[int]] = {}
-        for row in order.tolist():
-            mine = taken.setdefault(int(star[row]), [])
-            apart = all((place[row] - place[other]).abs().max() > 1 for other in mine)
+        for row in order:
+            mine = taken.setdefault(owner[row], [])
+            apart = all(np.abs(place[row] - place[other]).max() > 1 for other in mine)
             if len(mine) < kept and apart:
                 mine.append(row)
                 chosen.append(row)
         rows = torch.as_tensor(chosen, device=theta.device)
-        return found.theta[rows], star[rows]
+        return theta[rows], star[rows]
+
+
+def _one_star_many_visits(composite: Composite) -> bool:
+    return composite.n_stars == 1 and composite.n_visits > 1
+
+
+def _moves(n: int, step: float) -> list[torch.Tensor]:
+    """Return steps by a pixel of n velocities: all combinations of up to three, else one by one."""
+    if n <= 3:
+        return [torch.tensor(m) for m in product((-step, 0.0, step), repeat=n) if any(m)]
+    return [sign * step * unit for unit in torch.eye(n) for sign in (-1, 1)]
 
 
 def _valley(name: str) -> float:

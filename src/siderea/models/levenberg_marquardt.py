@@ -64,13 +64,13 @@ class Minimum:
 
 
 Objective = Callable[[torch.Tensor, torch.Tensor], Quadratic]
+Box = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def minimise(
     objective: Objective,
     start: torch.Tensor,
-    lower: torch.Tensor,
-    upper: torch.Tensor,
+    box: Box,
     *,
     tolerance: float = 1e-2,
     max_iterations: int = 50,
@@ -82,8 +82,10 @@ def minimise(
     ----------
     objective : callable
         (theta (r, D), rows (r,)) -> `Quadratic` of those rows.
-    start, lower, upper : (R, D) tensor
-        Starts are moved into the box first.
+    start : (R, D) tensor
+        Moved into the box first.
+    box : callable
+        theta (r, D) -> lower, upper (r, D): the box may depend on where a row is.
     tolerance : float
         A row has converged when the next step promises to lower its χ² by less than this.
     max_iterations : int
@@ -95,20 +97,21 @@ def minimise(
     -------
     Minimum
     """
-    theta = start.clamp(lower, upper)
+    theta = start.clamp(*box(start))
     everything = torch.arange(len(theta), device=theta.device)
     at = objective(theta, everything)
     lam, growth = torch.full_like(at.chi2, damping), torch.full_like(at.chi2, 2.0)
     done = ~torch.isfinite(at.chi2)
-    for _ in range(max_iterations + 1):
+    for iteration in range(max_iterations + 1):
         active = everything[~done]
-        step, promised = box_step(at[active], theta[active], lower[active], upper[active], lam[active])
+        bounds = torch.stack(box(theta[active]))
+        step, promised = box_step(at[active], theta[active], *bounds, lam[active])
         settled = (promised < tolerance) | (lam[active] > LARGEST_DAMPING)
         done[active[settled]] = True
         active, step, promised = active[~settled], step[~settled], promised[~settled]
-        if active.numel() == 0 or _ == max_iterations:
+        if active.numel() == 0 or iteration == max_iterations:
             break
-        trial = (theta[active] + step).clamp(lower[active], upper[active])
+        trial = (theta[active] + step).clamp(*bounds[:, ~settled])
         new = objective(trial, active)
         gain = (at.chi2[active] - new.chi2) / promised
         better = gain > 1e-4  # False for NaN: a step into nothing is refused

@@ -130,7 +130,7 @@ class ByMassRatio:
     def smallest_q(self, columns: Columns, coolest: float) -> torch.Tensor:
         """Return the smallest q (N,) whose companion is not cooler than ``coolest`` (K)."""
         teff, logg, fe_h = (columns[name] for name in ("teff", "logg", "fe_h"))
-        grid = torch.linspace(self.lowest_q, 1.0, 33, dtype=teff.dtype, device=teff.device)
+        grid = torch.linspace(self.lowest_q, 1.0, 17, dtype=teff.dtype, device=teff.device)
         labels = [label[:, None].expand(-1, grid.numel()) for label in (teff, logg, fe_h)]
         cool, _ = self.sequence.companion(*labels, grid.expand(teff.numel(), -1))
         # The first q of the run that stays warm enough up to q = 1.

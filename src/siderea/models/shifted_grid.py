@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -85,6 +86,11 @@ class LogGrid:
         """Pixels of the gapless grid."""
         return int(self.place[-1]) + 1
 
+    @property
+    def pixel_velocity(self) -> float:
+        """Velocity by which a spectrum moves one pixel, km/s."""
+        return C_KMS * float(np.tanh(self.step))
+
     def spread(self, values: ArrayLike, fill: float = 0.0) -> NDArray[np.float64]:
         """Return arrays (..., P) on the gapless grid, ``fill`` in the gaps."""
         values = np.asarray(values)
@@ -100,25 +106,32 @@ class LogGrid:
         """Return columns (..., P) with gaps bridged and margins added, for `shift`."""
         margin, width = self.margin, self.n_pixels
         out = columns.new_empty((*columns.shape[:-1], width + 2 * margin))
-        for first, last in self._runs():
+        for first, last in self._runs:
             start = margin + int(self.place[first])
             out[..., start : start + last - first] = columns[..., first:last]
-        for left, right in self._gaps():
-            a, b = margin + int(self.place[left]), margin + int(self.place[right])
-            line = torch.arange(1, b - a, dtype=torch.float64, device=columns.device)
-            part = torch.expm1(line * self.step) / np.expm1((b - a) * self.step)
-            rise = columns[..., right : right + 1] - columns[..., left : left + 1]
-            out[..., a + 1 : b] = columns[..., left : left + 1] + rise * part.to(columns.dtype)
+        for right, end, part in self._bridges:
+            left, width_of_gap = columns[..., right - 1 : right], len(part)
+            line = torch.as_tensor(part, dtype=columns.dtype, device=columns.device)
+            rise = columns[..., right : right + 1] - left
+            torch.addcmul(left, rise, line, out=out[..., end - width_of_gap : end])
         out[..., :margin] = columns[..., :1]
         out[..., margin + width :] = columns[..., -1:]
         return out
 
+    @cached_property
     def _runs(self) -> list[tuple[int, int]]:
         breaks = (np.flatnonzero(np.diff(self.place) > 1) + 1).tolist()
         return list(zip([0, *breaks], [*breaks, self.place.size], strict=True))
 
-    def _gaps(self) -> list[tuple[int, int]]:
-        return [(last - 1, last) for _, last in self._runs()[:-1]]
+    @cached_property
+    def _bridges(self) -> list[tuple[int, int, NDArray[np.float64]]]:
+        """First pixel after each gap, its place, and how far along the line the gap's pixels are."""
+        out = []
+        for _, right in self._runs[:-1]:
+            n = int(self.place[right] - self.place[right - 1])
+            part = np.expm1(self.step * np.arange(1, n)) / np.expm1(self.step * n)
+            out.append((right, self.margin + int(self.place[right]), part))
+        return out
 
     def _taps(self, rv: torch.Tensor) -> tuple[list[int], list[torch.Tensor], list[torch.Tensor]]:
         """Return the first pixel, the weights and their derivatives by rv of each row."""
@@ -178,6 +191,11 @@ class PixelGrid:
     def n_pixels(self) -> int:
         """Pixels of the data."""
         return int(self.data_wavelength.size)
+
+    @property
+    def pixel_velocity(self) -> float:
+        """Median velocity by which a spectrum moves one pixel of the model, km/s."""
+        return C_KMS * float(np.median(np.diff(np.log(self.model_wavelength))))
 
     def spread(self, values: ArrayLike, fill: float = 0.0) -> NDArray[np.float64]:
         """Return arrays (..., P) as they are: the data have no gaps to fill."""

@@ -25,11 +25,17 @@ from siderea.models.velocity_grid import (
 
 __all__ = ["find_starts"]
 
-MASS_RATIOS = (0.95, 0.8, 0.6)
+MASS_RATIOS = (0.95, 0.75)
 """Where descents start: far enough apart for the valleys in q, of which χ² can have two."""
 
-FAINT_RATIO = 0.6
-"""Mass ratio at which a companion starts that was found in the residuals of a single star."""
+FAINT_RATIOS = (0.6, 0.85)
+"""Mass ratios at which a companion starts that was found in the residuals of a single star."""
+
+SECOND_PEAK = 20.0
+"""km/s from the highest peak of a correlation beyond which another peak is another star."""
+
+WIDE = 0.7
+"""Part of the range of a broadening label at which a start is also made: two stars as one."""
 
 NARROW = 0.2
 """Part of the range of a broadening label that templates of a pair have at most."""
@@ -98,23 +104,46 @@ def _reach(rv_range: tuple[float, float]) -> float:
 
 
 def _steady(composite: Composite, data: Descents) -> NDArray[np.float64]:
-    """One velocity for all visits: the best template and lag of the summed power."""
+    """One velocity for all visits: the best template's highest peak, and two other readings."""
     reach = float(np.abs(composite.label_range[-1]).max())
     search = _Search.of(composite, data, reach)
     power, labels = search.template_power(data.flux)
-    total = power.sum(axis=1)
-    template, lag = np.divmod(total.reshape(len(total), -1).argmax(1), total.shape[2])
-    return np.column_stack([labels[template], search.grid.velocities[lag]])[:, None]
+    return _single_starts(search, power.sum(axis=1, keepdims=True), labels)
+
+
+def _single_starts(search: _Search, power: NDArray, labels: NDArray) -> NDArray[np.float64]:
+    """Return starts (N, 3, L + V) from powers (N, V, T, lags).
+
+    The best template at its highest peak of every visit; at the highest peak that is another
+    one; and with wide lines at the middle of the two, in case one star is to stand for two.
+    """
+    velocities = search.grid.velocities
+    template = power.max(axis=3).sum(axis=1).argmax(1)
+    chosen = power[np.arange(len(power)), :, template]
+    highest = velocities[chosen.argmax(2)]
+    apart = np.abs(velocities - highest[..., None]) > SECOND_PEAK
+    second = velocities[np.where(apart, chosen, -1.0).argmax(2)]
+    own = labels[template]
+    wide = own.copy()
+    for column, name in enumerate(search.model.label_names):
+        if is_broadening(name):
+            low, high = search.model.label_range[column]
+            wide[:, column] = low + WIDE * (high - low)
+    return np.stack(
+        [
+            np.column_stack([own, highest]),
+            np.column_stack([own, second]),
+            np.column_stack([wide, 0.5 * (highest + second)]),
+        ],
+        axis=1,
+    )
 
 
 def _sb1(composite: SB1, data: Descents) -> NDArray[np.float64]:
-    """A velocity for every visit: the template whose best lags explain most."""
+    """A velocity for every visit, see `_single_starts`."""
     search = _Search.of(composite, data, _reach(composite.base.rv_range))
     power, labels = search.template_power(data.flux)
-    template = power.max(axis=3).sum(axis=1).argmax(1)
-    chosen = power[np.arange(len(power)), :, template]
-    velocities = search.grid.velocities[chosen.argmax(2)]
-    return np.column_stack([labels[template], velocities])[:, None]
+    return _single_starts(search, power, labels)
 
 
 def _fitted(composite: Composite, data: Descents, start: NDArray) -> NDArray[np.float64]:
@@ -177,7 +206,7 @@ def _pair_powers(
 
 
 def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
-    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; and one from residuals."""
+    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; and two from residuals."""
     search = _Search.of(composite, data, _reach(composite.rv_range))
     single = Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
     alone = _fitted(single, data, _steady(single, data))
@@ -190,7 +219,13 @@ def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
             best = np.where(sides == side, power[:, 0], -1.0).reshape(len(theta), -1).argmax(1)
             one, two = np.divmod(best, velocities.size)
             starts.append(_with(composite, theta, rv_1=velocities[one], rv_2=velocities[two]))
-    starts.append(_from_residuals(search, composite, single, alone))
+    second = _residual_velocity(search, single, alone)
+    for q in FAINT_RATIOS:
+        theta = _theta_at(composite, alone, q)
+        for column, name in enumerate(composite.label_names):
+            if name.endswith("_1") and is_broadening(name[:-2]):
+                theta[:, column] = alone[:, composite.model.label_names.index(name[:-2])]
+        starts.append(_with(composite, theta, rv_1=alone[:, -1], rv_2=second))
     return np.stack(starts, 1)
 
 
@@ -213,18 +248,6 @@ def _residual_velocity(search: _Search, simpler: Composite, theta: NDArray) -> N
         1 + np.divide(left, root, out=np.zeros_like(root), where=root > 0)
     )
     return search.grid.velocities[power.sum(1).max(1).argmax(1)]
-
-
-def _from_residuals(
-    search: _Search, composite: Binary, single: Single, alone: NDArray
-) -> NDArray[np.float64]:
-    """A companion too faint for the pair's grid: the single star as it was fitted, and what is left."""
-    theta = _theta_at(composite, alone, FAINT_RATIO)
-    for column, name in enumerate(composite.label_names):
-        if name.endswith("_1") and is_broadening(name[:-2]):
-            theta[:, column] = alone[:, composite.model.label_names.index(name[:-2])]
-    second = _residual_velocity(search, single, alone)
-    return _with(composite, theta, rv_1=alone[:, -1], rv_2=second)
 
 
 def _sb2(composite: SB2, data: Descents) -> NDArray[np.float64]:
@@ -261,7 +284,7 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     found = pairs.run(_binary(binary, pairs), tolerance=LOOSE, max_iterations=30)
     two = found.theta.cpu().numpy()
     third = _residual_velocity(search, binary, two)
-    theta = _theta_at(composite, _primary(binary, two), FAINT_RATIO)
+    theta = _theta_at(composite, _primary(binary, two), FAINT_RATIOS[0])
     for column, name in enumerate(composite.label_names):
         source = {"q_2": "q", "radius_ratio_2": "radius_ratio"}.get(name, name)
         if source in binary.label_names:
