@@ -148,38 +148,50 @@ class Composite(ABC):
             out[rows] = self._normalised(torch.as_tensor(theta[rows]), ivar).cpu().numpy()
         return out[:, 0] if self.n_visits == 1 else out
 
-    def _normalised(self, theta: torch.Tensor, ivar: ArrayLike | None) -> torch.Tensor:
-        stars = self.components(theta)
-        shape = stars.labels.shape
-        flat = stars.labels.reshape(-1, shape[-1])
-        density = self.model.density(flat).reshape(*shape[:2], -1)
-        columns = density[:, :, None]
+    def shape(self, labels: ArrayLike) -> NDArray[np.float64]:
+        """Return the pseudo-continuum of the flux density (N, P), equal weights, one visit.
+
+        What spectra that were normalised otherwise are multiplied with before
+        `PseudoContinuum.normalise`, so that they are treated as the model is.
+        """
         if self.continuum is None:
-            level = (density / self.model.normalised(flat).reshape(density.shape))[:, :, None]
-            columns = torch.cat([columns, level], dim=2)
-        fastest = float(stars.rv.abs().max())
-        grid = grid_of(
-            self.wavelength,
-            self.wavelength,
-            arms=getattr(self.model, "arms", ()),
-            max_velocity=fastest,
-            kernel=self.kernel,
-        )
+            raise DataError("shape: the composite has no pseudo-continuum; nothing to renormalise")
+        theta = torch.as_tensor(np.atleast_2d(np.asarray(labels, dtype=float)))
+        density = self._density(theta, 0)[:, 0].cpu().numpy()
+        return self.continuum.fit(density, np.ones_like(density))
+
+    def _normalised(self, theta: torch.Tensor, ivar: ArrayLike | None) -> torch.Tensor:
         weights = None if ivar is None else np.atleast_2d(np.asarray(ivar, dtype=float))
         visits = []
         for visit in range(self.n_visits):
-            prepared = grid.prepare(columns.flatten(0, 1))
-            moved = prepared.new_empty((len(prepared), prepared.shape[1] + 1, grid.n_pixels))
-            grid.shift(prepared, stars.rv[:, visit].reshape(-1), moved)
-            moved = moved[:, :-1].unflatten(0, shape[:2])
-            summed = grid.gather(moved * stars.weight[..., None, None])
-            total = summed.sum(dim=1)
+            total = self._density(theta, visit)
             if self.continuum is None:
                 visits.append(total[:, 0] / total[:, 1])
             else:
                 w = None if weights is None else weights[min(visit, len(weights) - 1)]
                 visits.append(self.continuum.divide(total[:, 0], w))
         return torch.stack(visits, dim=1)
+
+    def _density(self, theta: torch.Tensor, visit: int) -> torch.Tensor:
+        """Return the weighted sum of flux densities (N, 1, P), with that of continua if known."""
+        stars = self.components(theta)
+        shape = stars.labels.shape
+        flat = stars.labels.reshape(-1, shape[-1])
+        columns = self.model.density(flat)[:, None]
+        if self.continuum is None:
+            columns = torch.cat([columns, columns / self.model.normalised(flat)[:, None]], dim=1)
+        grid = grid_of(
+            self.wavelength,
+            self.wavelength,
+            arms=getattr(self.model, "arms", ()),
+            max_velocity=float(stars.rv.abs().max()),
+            kernel=self.kernel,
+        )
+        prepared = grid.prepare(columns)
+        moved = prepared.new_empty((len(prepared), columns.shape[1] + 1, grid.n_pixels))
+        grid.shift(prepared, stars.rv[:, visit].reshape(-1), moved)
+        moved = moved[:, :-1].unflatten(0, shape[:2])
+        return grid.gather((moved * stars.weight[..., None, None]).sum(dim=1))
 
 
 def _settings(

@@ -204,13 +204,16 @@ def _fit_batch(
     )
     own = find_starts(composite, descents) if starts is None else starts[enough]
     found = descents.run(own, tolerance=tolerance, max_iterations=max_iterations)
-    labels = found.theta.cpu().numpy()
-    covariance, singular = _covariance(found.at.normal.cpu().numpy())
+    at = found.at
+    finite = (torch.isfinite(at.chi2) & torch.isfinite(at.normal).all(2).all(1)).cpu().numpy()
     flags = np.where(found.converged.cpu().numpy(), 0, int(FitFlag.NOT_CONVERGED))
-    flags |= np.where(singular, int(FitFlag.SINGULAR), 0)
+    covariance, singular = _covariance(at.normal.cpu().numpy()[finite])
+    flags[finite] |= np.where(singular, int(FitFlag.SINGULAR), 0)
     flags |= np.where(_at_bound(composite, found), int(FitFlag.AT_BOUND), 0)
-    out.labels[enough], out.covariance[enough] = labels, covariance
-    out.chi2[enough], out.flags[enough] = found.at.chi2.cpu().numpy(), flags
+    out.flags[enough] = flags
+    rows = enough[finite]
+    out.labels[rows], out.covariance[rows] = found.theta.cpu().numpy()[finite], covariance
+    out.chi2[rows] = at.chi2.cpu().numpy()[finite]
     return out
 
 
@@ -224,7 +227,7 @@ def _at_bound(composite: Composite, found: Minimum) -> NDArray[np.bool_]:
 def _covariance(normal: NDArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return inverses (N, D, D), NaN for labels that are not determined, and who has such."""
     diagonal = np.diagonal(normal, axis1=1, axis2=2)
-    dead = diagonal <= 1e-20 * diagonal.max(axis=1, keepdims=True)
+    dead = diagonal <= 1e-20 * diagonal.max(axis=1, keepdims=True, initial=0)
     scale = np.sqrt(np.where(dead, 1.0, diagonal))
     scaled = normal / (scale[:, :, None] * scale[:, None, :])
     alive = ~dead[:, :, None] & ~dead[:, None, :]

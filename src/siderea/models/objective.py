@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.autograd import forward_ad
 
 from siderea.models.composite import Components, Composite
+from siderea.models.forward_mode import row_jacobian
 from siderea.models.levenberg_marquardt import Quadratic
 from siderea.models.protocol import DifferentiableModel
 from siderea.models.shifted_grid import Kernel, grid_of
@@ -36,19 +36,13 @@ def _with_jacobian(model: DifferentiableModel, labels: torch.Tensor, level: bool
     if by_hand is not None and not level:
         return by_hand(labels)
 
-    def both(one: torch.Tensor) -> torch.Tensor:
-        density = model.density(one[None])
-        if not level:
-            return density
-        return torch.cat([density, density / model.normalised(one[None])])
+    def spectra(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        density = model.density(rows)
+        return (density, density / model.normalised(rows)) if level else (density,)
 
-    def with_value(one: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        value = both(one)
-        return value, value
-
-    jacobian, value = torch.func.vmap(torch.func.jacfwd(with_value, has_aux=True))(labels)
-    columns = torch.cat([value[:, :, None], jacobian.transpose(2, 3)], dim=2)
-    return columns.flatten(1, 2)
+    values, slopes = row_jacobian(spectra, labels)
+    pairs = zip(values, slopes, strict=True)
+    return torch.cat([torch.cat([value[:, None], slope], dim=1) for value, slope in pairs], dim=1)
 
 
 def _moved(model: object, dtype: torch.dtype, device: torch.device) -> DifferentiableModel:
@@ -109,8 +103,6 @@ class Objective:
             self._pixels = torch.as_tensor(np.flatnonzero(chosen), device=device)
             self._basis = torch.as_tensor(self.grid.spread(continuum.basis().T), **options)
             self._pieces = self._arms()
-            # Where no continuum is fitted nothing is weighed: 1 keeps the division finite.
-            self._blank = (self._basis.abs().sum(0) == 0).to(dtype)
         self._buffers: dict[int, torch.Tensor] = {}
         self.data = _Data(
             torch.as_tensor(self.grid.spread(flux), **options),
@@ -176,17 +168,11 @@ class Objective:
 
     def _components(self, theta: torch.Tensor) -> tuple[Components, torch.Tensor]:
         """Return the stars, and the derivatives (R, V, S, L + 2, D) of (weight, labels, rv)."""
-        n_rows, n_parameters = theta.shape
-        unit = torch.eye(n_parameters, dtype=theta.dtype, device=theta.device)
-        # Forward mode, every direction a row of its own: one pass for all rows and directions.
-        with forward_ad.dual_level():
-            repeated = theta.repeat_interleave(n_parameters, 0)
-            dual = forward_ad.make_dual(repeated, unit.repeat(n_rows, 1))
-            stars = self.composite.components(dual)
-            parts = [forward_ad.unpack_dual(p) for p in (stars.labels, stars.weight, stars.rv)]
-        labels, weight, rv = (p.primal[::n_parameters] for p in parts)
-        zero = [torch.zeros_like(p.primal) if p.tangent is None else p.tangent for p in parts]
-        by_labels, by_weight, by_rv = (z.unflatten(0, (n_rows, n_parameters)) for z in zero)
+        def parts(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            stars = self.composite.components(rows)
+            return stars.labels, stars.weight, stars.rv
+
+        (labels, weight, rv), (by_labels, by_weight, by_rv) = row_jacobian(parts, theta)
         # Columns of pixels are per unit of flux density; all but the weight's carry the weight.
         by_labels = by_labels * weight[:, None, :, None]
         by_rv = by_rv * weight[:, None, None, :]
@@ -265,7 +251,9 @@ class Objective:
         else:
             fitted = columns[..., self._pixels] @ self.data.projector[index, visit].mT
             level = (weight[:, None] @ fitted[:, ::n_columns])[:, 0]
-            continuum = torch.addmm(self._blank, level, self._basis)
+            continuum = level @ self._basis
+            # In gaps, and in arms without a continuum, nothing is weighed: keep it finite.
+            continuum.masked_fill_(continuum == 0, 1.0)
             model = total / continuum
             for pixels, kept in self._pieces:
                 basis = self._basis[kept, pixels] * model[:, None, pixels]
