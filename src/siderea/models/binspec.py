@@ -205,15 +205,16 @@ class MainSequence:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (teff, logg) of the companion of mass ratio q, of the same age and [Fe/H].
 
-        Never hotter and never larger than the primary; q = 1 is the primary exactly, with the
-        network's derivative by q, so that a fit that touches q = 1 can leave it again.
+        Never hotter and never larger than the primary; q = 1 is the primary exactly. Where the
+        companion equals the primary the derivative by q is still the network's, so that a fit
+        that has come there can leave again.
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
         fixed = torch.stack([teff, logg, fe_h], -1).detach()
         by_q = self.companion_network(torch.cat([fixed, q[..., None]], -1))
         by_q = by_q - by_q.detach()
-        twin = (q - 1.0).abs() <= 1e-5
         cool, dense = 1000.0 * out[..., 0], out[..., 1]
+        twin = ((q - 1.0).abs() <= 1e-5) | ((cool >= teff) & (dense <= logg))
         return (
             torch.where(twin, teff + 1000.0 * by_q[..., 0], torch.minimum(cool, teff)),
             torch.where(twin, logg + by_q[..., 1], torch.maximum(dense, logg)),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from siderea.models.composite import Composite
+from siderea.models.composite import Binary, Composite
 from siderea.models.levenberg_marquardt import Minimum, minimise
 from siderea.models.objective import Objective
 from siderea.models.shifted_grid import Kernel
@@ -28,6 +28,9 @@ POOR = 2.0
 """Reduced χ² above which the model is visibly wrong, so that its kinks need a search."""
 
 KINK_ROUNDS = 4
+
+NEAR_TWIN = 0.93
+"""Mass ratio above which either star may be the primary."""
 
 SAME_VELOCITY = 5.0
 SAME_RATIO = 0.1
@@ -78,7 +81,8 @@ class Descents:
             theta, star = self._prune(found.theta, star, found.at.chi2, kept)
         found = self._down(fast, theta, star, LOOSE, max_iterations)
         best = _first_of_each(star, found.at.chi2)
-        theta, star = found.theta[best], star[best]
+        star = star[best]
+        theta = self._unmirrored(fast, found.theta[best], found.at.chi2[best], star, max_iterations)
         if self.composite.kernel != "cubic":
             fast = self.objective(torch.float32, self.composite.kernel)
         found = self._down(fast, theta, star, tolerance, max_iterations)
@@ -88,6 +92,31 @@ class Descents:
             theta = found.theta
         exact = self.objective(torch.float64, self.composite.kernel)
         return self._down(exact, theta, star, tolerance, max_iterations, damping=1e-6)
+
+    def _unmirrored(
+        self,
+        objective: Objective,
+        theta: torch.Tensor,
+        chi2: torch.Tensor,
+        star: torch.Tensor,
+        max_iterations: int,
+    ) -> torch.Tensor:
+        """Try near-twins with their stars exchanged: each order has a valley that ends at q = 1."""
+        names = self.composite.label_names
+        if not isinstance(self.composite, Binary) or "q" not in names:
+            return theta
+        near = torch.nonzero(theta[:, names.index("q")] > NEAR_TWIN).flatten()
+        if near.numel() == 0:
+            return theta
+        other = {"1": "2", "2": "1"}
+        order = [names.index(n[:-1] + other[n[-1]]) if n[-1] in other else i for i, n in enumerate(names)]
+        start = theta[near][:, order]
+        start[:, names.index("q")] = NEAR_TWIN
+        found = self._down(objective, start, star[near], LOOSE, max_iterations)
+        better = found.at.chi2 < chi2[near]
+        theta = theta.clone()
+        theta[near[better]] = found.theta[better]
+        return theta
 
     def _across_kinks(
         self,

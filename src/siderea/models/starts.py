@@ -177,6 +177,19 @@ def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float6
     return np.clip(theta, *binary.label_range.T)
 
 
+def _neutral(model: DifferentiableModel, labels: NDArray) -> NDArray[np.float64]:
+    """Return labels with the temperature and metallicity alone kept, the rest at mid-range.
+
+    One star that is to stand for two drives its finer labels ([α/Fe], log g) to their bounds, and
+    a descent that starts there finds a valley of its own.
+    """
+    out = labels[:, : len(model.label_names)].copy()
+    for column, name in enumerate(model.label_names):
+        if name not in ("teff", "fe_h") and not is_broadening(name):
+            out[:, column] = model.label_range[column].mean()
+    return out
+
+
 def _mass_of(binary: Composite, known: dict[str, NDArray]) -> NDArray[np.float64]:
     """Return the mass of a star of middle age whose temperature is nearest to the known one."""
     pairing = binary.pairing  # type: ignore[attr-defined]
@@ -213,8 +226,9 @@ def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
     velocities, starts = search.grid.velocities, []
     lags = np.arange(velocities.size)
     sides = np.sign(lags[:, None] - lags[None, :])
+    neutral = _neutral(composite.model, alone)
     for q in MASS_RATIOS:
-        theta, power = _pair_powers(search, composite, alone, q, 1)
+        theta, power = _pair_powers(search, composite, neutral, q, 1)
         for side in (1, -1):
             best = np.where(sides == side, power[:, 0], -1.0).reshape(len(theta), -1).argmax(1)
             one, two = np.divmod(best, velocities.size)
@@ -261,8 +275,9 @@ def _sb2(composite: SB2, data: Descents) -> NDArray[np.float64]:
     names = composite.label_names
     first_rv = names.index("rv_1")
     bounds = composite.label_range[names.index("q_dyn")]
+    neutral = _neutral(base.model, alone)
     for q in MASS_RATIOS:
-        theta, power = _pair_powers(search, base, alone, q, n_visits)
+        theta, power = _pair_powers(search, base, neutral, q, n_visits)
         q_dyn, gamma, primary = momentum_line(power, velocities, tuple(bounds))
         secondary = (gamma[:, None] * (1 + q_dyn[:, None]) - primary) / q_dyn[:, None]
         mirrored = np.clip(1 / q_dyn, *bounds)
