@@ -73,7 +73,7 @@ def test_twin_is_the_single_star(model):
 
 @pytest.fixture(scope="module")
 def visits(folder, model):
-    """Three visits, renormalised with the shape of a star near the guess (5000, 4.4, −.1, 0, 10)."""
+    """Three visits, renormalised with the shape of a star like the guess of the reference."""
     with np.load(folder / VISITS) as archive:
         flux, sigma = archive["spectra"].astype(float), archive["spec_errs"].astype(float)
         rv = archive["vhelios"].astype(float)

@@ -48,9 +48,7 @@ def test_twins_at_one_velocity_are_the_single_star(teff, fe_h, rv):
     model = SchematicModel(WAVELENGTH, arms=ARMS)
     for continuum in (None, PseudoContinuum(ARMS, PIXELS, 4)):
         single = Single(model, continuum).predict([teff, 4.4, fe_h, 8.0, rv])
-        twin = Binary(model, continuum=continuum).predict(
-            [teff, 4.4, fe_h, 1.0, 8.0, 8.0, rv, rv]
-        )
+        twin = Binary(model, continuum=continuum).predict([teff, 4.4, fe_h, 1.0, 8.0, 8.0, rv, rv])
         np.testing.assert_allclose(twin, single, atol=1e-12)
 
 

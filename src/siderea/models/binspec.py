@@ -60,9 +60,13 @@ class _PixelNetwork:
         return cls(*(torch.tensor(np.ascontiguousarray(t), dtype=torch.float64) for t in tensors))
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> _PixelNetwork:
-        scales = (self.low.to(device), self.width.to(device))
-        weights = (self.weight, self.output, self.bias)
-        return _PixelNetwork(*(w.to(device, dtype) for w in weights), *scales)
+        return _PixelNetwork(
+            self.weight.to(device, dtype),
+            self.output.to(device, dtype),
+            self.bias.to(device, dtype),
+            self.low.to(device),
+            self.width.to(device),
+        )
 
     def _hidden(self, labels: torch.Tensor) -> torch.Tensor:
         scaled = (labels.to(self.low.dtype) - self.low) / self.width - 0.5

@@ -197,8 +197,9 @@ class Composite(ABC):
 def _settings(
     model: DifferentiableModel, continuum: PseudoContinuum | None, kernel: Kernel | None
 ) -> tuple[PseudoContinuum | None, Kernel]:
-    own_continuum = getattr(model, "pseudo_continuum", None) if continuum is None else continuum
-    return own_continuum, kernel or getattr(model, "kernel", "cubic")
+    own: PseudoContinuum | None = getattr(model, "pseudo_continuum", None)
+    usual: Kernel = getattr(model, "kernel", "cubic")
+    return own if continuum is None else continuum, usual if kernel is None else kernel
 
 
 @dataclass(eq=False)
@@ -272,7 +273,9 @@ class _Multiple(Composite):
         paired = self.pairing.stars(columns, self.n_stars)
         for number, (derived, weight) in enumerate(paired, 1):
             star = [
-                derived[name] if name in derived else columns.get(name, columns.get(f"{name}_{number}"))
+                derived[name]
+                if name in derived
+                else columns.get(name, columns.get(f"{name}_{number}"))
                 for name in self.model.label_names
             ]
             labels.append(torch.stack(star, -1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -57,8 +58,25 @@ class Descents:
 
     def objective(self, dtype: torch.dtype, kernel: Kernel) -> Objective:
         """Return χ² in a precision and with an interpolation."""
-        options = {"dtype": dtype, "device": self.device, "kernel": kernel}
-        return Objective(self.composite, self.wavelength, self.flux, self.ivar, **options)
+        return Objective(
+            self.composite,
+            self.wavelength,
+            self.flux,
+            self.ivar,
+            dtype=dtype,
+            device=self.device,
+            kernel=kernel,
+            projector=self._projector,
+        )
+
+    @cached_property
+    def _projector(self) -> NDArray[np.float64] | None:
+        """The pseudo-continuum's operator, shared by all precisions."""
+        continuum = self.composite.continuum
+        if continuum is None:
+            return None
+        flat = continuum.projector(self.ivar.reshape(-1, self.ivar.shape[-1]))
+        return flat.reshape(*self.ivar.shape[:2], *flat.shape[1:])
 
     def run(self, starts: NDArray, *, tolerance: float, max_iterations: int) -> Minimum:
         """Return the best optimum of every star from its starts (N, K, D).
@@ -109,7 +127,9 @@ class Descents:
         if near.numel() == 0:
             return theta
         other = {"1": "2", "2": "1"}
-        order = [names.index(n[:-1] + other[n[-1]]) if n[-1] in other else i for i, n in enumerate(names)]
+        order = [
+            names.index(n[:-1] + other[n[-1]]) if n[-1] in other else i for i, n in enumerate(names)
+        ]
         start = theta[near][:, order]
         start[:, names.index("q")] = NEAR_TWIN
         found = self._down(objective, start, star[near], LOOSE, max_iterations)
@@ -170,8 +190,14 @@ class Descents:
         damping: float = 1e-3,
     ) -> Minimum:
         objective.star_of_row = star
-        options = {"tolerance": tolerance, "max_iterations": steps, "damping": damping}
-        return minimise(objective, theta, self.composite.bounds, **options)
+        return minimise(
+            objective,
+            theta,
+            self.composite.bounds,
+            tolerance=tolerance,
+            max_iterations=steps,
+            damping=damping,
+        )
 
     def _prune(
         self, theta: torch.Tensor, star: torch.Tensor, chi2: torch.Tensor, kept: int

@@ -121,10 +121,7 @@ def _visits(spectra: Spectra, n_visits: int, star_id: ArrayLike | None) -> NDArr
         return np.arange(n)[:, None]
     if star_id is None and "star_id" in spectra.table:
         star_id = spectra.table["star_id"].to_numpy()
-    if star_id is None:
-        names = np.arange(n) // n_visits
-    else:
-        names = np.asarray(star_id)
+    names = np.arange(n) // n_visits if star_id is None else np.asarray(star_id)
     if names.shape != (n,):
         raise DataError(f"star_id: found shape {names.shape}; expected ({n},)")
     _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
@@ -145,7 +142,9 @@ def _given(start: ArrayLike | None, n: int, d: int) -> NDArray[np.float64] | Non
     values = np.asarray(start, dtype=float)
     values = values[:, None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[0] != n or values.shape[2] != d:
-        raise DataError(f"start: found shape {np.shape(start)}; expected ({n}, {d}) or ({n}, K, {d})")
+        raise DataError(
+            f"start: found shape {np.shape(start)}; expected ({n}, {d}) or ({n}, K, {d})"
+        )
     if not np.isfinite(values).all():
         raise DataError("start: found values that are not finite; give every parameter")
     return values
@@ -194,14 +193,12 @@ def _fit_batch(
     max_iterations: int,
 ) -> FitResult:
     n_pixels = (data.ivar > 0).sum(axis=(1, 2))
-    each_visit = (data.ivar > 0).any(axis=2).all(axis=1)
+    each_visit = np.all((data.ivar > 0).any(axis=2), axis=1)
     out = _empty(composite, len(n_pixels), n_pixels.astype(np.int64))
     enough = np.flatnonzero((n_pixels > len(composite.label_names)) & each_visit)
     if enough.size == 0:
         return out
-    descents = Descents(
-        composite, spectra.wavelength, data.flux[enough], data.ivar[enough], device
-    )
+    descents = Descents(composite, spectra.wavelength, data.flux[enough], data.ivar[enough], device)
     own = find_starts(composite, descents) if starts is None else starts[enough]
     found = descents.run(own, tolerance=tolerance, max_iterations=max_iterations)
     at = found.at

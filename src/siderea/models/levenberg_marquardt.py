@@ -1,9 +1,9 @@
 """Levenberg–Marquardt for many small least-squares problems at once, within bounds.
 
 Every row is a problem of its own; rows leave the batch as they converge. The damping follows
-Nielsen 1999 (IMM-REP-1999-05, Technical University of Denmark), scaled by the diagonal of the normal
-matrix (Marquardt 1963); a step that would leave the box is solved again with the parameters that
-hit a bound held there, so that the others still take their best step.
+Nielsen 1999 (IMM-REP-1999-05, Technical University of Denmark), scaled by the diagonal of the
+normal matrix (Marquardt 1963); a step that would leave the box is solved again with the parameters
+that hit a bound held there, so that the others still take their best step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ __all__ = ["Minimum", "Quadratic", "minimise"]
 
 START_DAMPING = 1e-3
 LARGEST_DAMPING = 1e12
+
+PASSES = 12
+"""Changes of the set of held parameters in the search of one step."""
 
 
 @dataclass
@@ -97,21 +100,22 @@ def minimise(
     -------
     Minimum
     """
-    theta = start.clamp(*box(start))
+    low, high = box(start)
+    theta = start.clamp(low, high)
     everything = torch.arange(len(theta), device=theta.device)
     at = objective(theta, everything)
     lam, growth = torch.full_like(at.chi2, damping), torch.full_like(at.chi2, 2.0)
     done = ~torch.isfinite(at.chi2)
     for iteration in range(max_iterations + 1):
         active = everything[~done]
-        bounds = torch.stack(box(theta[active]))
-        step, promised = box_step(at[active], theta[active], *bounds, lam[active])
+        low, high = box(theta[active])
+        step, promised = box_step(at[active], theta[active], low, high, lam[active])
         settled = (promised < tolerance) | (lam[active] > LARGEST_DAMPING)
         done[active[settled]] = True
         active, step, promised = active[~settled], step[~settled], promised[~settled]
         if active.numel() == 0 or iteration == max_iterations:
             break
-        trial = (theta[active] + step).clamp(*bounds[:, ~settled])
+        trial = (theta[active] + step).clamp(low[~settled], high[~settled])
         new = objective(trial, active)
         gain = (at.chi2[active] - new.chi2) / promised
         better = gain > 1e-4  # False for NaN: a step into nothing is refused
@@ -142,13 +146,19 @@ def box_step(
     right = at.gradient / scale
     held = dead | ((low >= 0) & (right < 0)) | ((high <= 0) & (right > 0))
     step = torch.zeros_like(right)
-    for _ in range(4):  # each pass holds what the one before pushed out of the box
+    # Active set: hold what would leave the box; once nothing does, let go what pulls inward.
+    for _ in range(PASSES):
         step = torch.where(held, step, _solve(scaled, right, step, held))
         outside = ~held & ((step < low) | (step > high))
-        if not bool(outside.any()):
-            break
         step = torch.where(outside, step.clamp(low, high), step)
-        held = held | outside
+        pull = right - (scaled @ step[..., None])[..., 0]
+        inward = held & ~dead & (((step <= low) & (pull > 0)) | ((step >= high) & (pull < 0)))
+        inward &= ~outside.any(1, keepdim=True)
+        strength = torch.where(inward, pull.abs(), 0.0)
+        inward &= strength == strength.amax(1, keepdim=True)
+        if not bool((outside | inward).any()):
+            break
+        held = (held | outside) & ~inward
     step = step.clamp(low.clamp(max=0), high.clamp(min=0))
     curvature = (step[:, None] @ (scaled @ step[..., None]))[:, 0, 0]
     promised = 2 * (right * step).sum(1) - curvature

@@ -1,14 +1,15 @@
 """χ² of composites against spectra, its gradient and its curvature, for many rows at once.
 
 The derivatives are exact. The stars' spectra and their derivatives by each star's own labels,
-velocity and weight are shifted, summed and renormalised (a linear operator, so that its derivative is
-itself); only then does the small Jacobian from the fit's parameters to the stars enter.
+velocity and weight are shifted, summed and renormalised (a linear operator, so that its derivative
+is itself); only then does the small Jacobian from the fit's parameters to the stars enter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +73,10 @@ class Objective:
     dtype : torch.dtype
         Precision of the spectra; sums, normal equations and parameters are in double.
     device : torch.device
+    kernel : {"linear", "cubic"}, optional
+        Interpolation in place of the composite's own.
+    projector : (N, V, K, C) ndarray, optional
+        The pseudo-continuum's operator for these ivar, where it is at hand already.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Objective:
         dtype: torch.dtype,
         device: torch.device,
         kernel: Kernel | None = None,
+        projector: NDArray[np.float64] | None = None,
     ) -> None:
         self.composite, self.dtype, self.device = composite, dtype, device
         self.model = _moved(composite.model, dtype, device)
@@ -95,10 +101,11 @@ class Objective:
             kernel=kernel or composite.kernel,
         )
         continuum = composite.continuum
-        projector, options = None, {"dtype": dtype, "device": device}
+        options: dict[str, Any] = {"dtype": dtype, "device": device}
         if continuum is not None:
-            flat = continuum.projector(ivar.reshape(-1, ivar.shape[-1]))
-            projector = torch.as_tensor(flat.reshape(*ivar.shape[:2], *flat.shape[1:]), **options)
+            if projector is None:
+                flat = continuum.projector(ivar.reshape(-1, ivar.shape[-1]))
+                projector = flat.reshape(*ivar.shape[:2], *flat.shape[1:])
             chosen = self.grid.spread(continuum.pixels).astype(bool)
             self._pixels = torch.as_tensor(np.flatnonzero(chosen), device=device)
             self._basis = torch.as_tensor(self.grid.spread(continuum.basis().T), **options)
@@ -107,7 +114,7 @@ class Objective:
         self.data = _Data(
             torch.as_tensor(self.grid.spread(flux), **options),
             torch.as_tensor(self.grid.spread(np.sqrt(ivar)), **options),
-            projector,
+            None if projector is None else torch.as_tensor(projector, **options),
         )
         self.star_of_row = torch.arange(len(flux), device=device)
         self.chunk = CPU_CHUNK if device.type == "cpu" else GPU_CHUNK
@@ -168,6 +175,7 @@ class Objective:
 
     def _components(self, theta: torch.Tensor) -> tuple[Components, torch.Tensor]:
         """Return the stars, and the derivatives (R, V, S, L + 2, D) of (weight, labels, rv)."""
+
         def parts(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
             stars = self.composite.components(rows)
             return stars.labels, stars.weight, stars.rv
@@ -216,7 +224,7 @@ class Objective:
         The last column is left for the residual. With a model that knows its continuum a
         second array holds the same of the continuum.
         """
-        seen = []
+        seen: list[torch.Tensor] = []
         for columns in prepared:
             n_columns = columns.shape[1] + 1
             shape = (n_rows, n_stars * n_columns + 1, self.grid.n_pixels)

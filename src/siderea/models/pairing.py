@@ -126,13 +126,13 @@ class ByMassRatio:
             stars.append(({"teff": cool, "logg": dense}, weight))
         return stars
 
-
     def smallest_q(self, columns: Columns, coolest: float) -> torch.Tensor:
         """Return the smallest q (N,) whose companion is not cooler than ``coolest`` (K)."""
         teff, logg, fe_h = (columns[name] for name in ("teff", "logg", "fe_h"))
         grid = torch.linspace(self.lowest_q, 1.0, 17, dtype=teff.dtype, device=teff.device)
-        labels = [label[:, None].expand(-1, grid.numel()) for label in (teff, logg, fe_h)]
-        cool, _ = self.sequence.companion(*labels, grid.expand(teff.numel(), -1))
+        every = teff[:, None].expand(-1, grid.numel()), logg[:, None].expand(-1, grid.numel())
+        metals = fe_h[:, None].expand(-1, grid.numel())
+        cool, _ = self.sequence.companion(*every, metals, grid.expand(teff.numel(), -1))
         # The first q of the run that stays warm enough up to q = 1.
         warm = (cool >= coolest).flip(1).cumprod(1).sum(1)
         above = (grid.numel() - warm).clamp(1, grid.numel() - 1)

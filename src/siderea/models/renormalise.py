@@ -52,7 +52,11 @@ class PseudoContinuum:
         pixels = np.asarray(self.pixels, dtype=bool)
         arms = tuple(slice(*arm.indices(pixels.size)[:2]) for arm in self.arms)
         edges = [0, *(arm.stop for arm in arms)]
-        if pixels.ndim != 1 or [arm.start for arm in arms] != edges[:-1] or edges[-1] != len(pixels):
+        if (
+            pixels.ndim != 1
+            or [arm.start for arm in arms] != edges[:-1]
+            or edges[-1] != len(pixels)
+        ):
             raise DataError(f"arms {self.arms}: expected slices that tile {pixels.shape} pixels")
         object.__setattr__(self, "pixels", pixels)
         object.__setattr__(self, "arms", arms)
@@ -113,7 +117,9 @@ class PseudoContinuum:
             weighted = weights[:, chosen, None] * design
             normal = weighted.transpose(0, 2, 1) @ design
             inverse = np.linalg.pinv(normal, rcond=1e-13, hermitian=True)
-            out[:, rows, place[chosen[0]] : place[chosen[-1]] + 1] = inverse @ weighted.transpose(0, 2, 1)
+            out[:, rows, place[chosen[0]] : place[chosen[-1]] + 1] = inverse @ weighted.transpose(
+                0, 2, 1
+            )
         return out
 
     def fit(self, flux: ArrayLike, ivar: ArrayLike) -> NDArray[np.float64]:

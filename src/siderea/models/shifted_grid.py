@@ -125,7 +125,7 @@ class LogGrid:
 
     @cached_property
     def _bridges(self) -> list[tuple[int, int, NDArray[np.float64]]]:
-        """First pixel after each gap, its place, and how far along the line the gap's pixels are."""
+        """First pixel after each gap, its place, and how far along the gap's pixels are."""
         out = []
         for _, right in self._runs[:-1]:
             n = int(self.place[right] - self.place[right - 1])
@@ -170,6 +170,7 @@ class LogGrid:
             for tap, w, c in zip(taps[1:], weight[1:], change[1:], strict=True):
                 target[:-1].add_(tap, alpha=w)
                 target[-1].add_(tap[0], alpha=c)
+
 
 @dataclass(frozen=True)
 class PixelGrid:

@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from siderea.constants import C_KMS
 from siderea.models.protocol import DifferentiableModel
 
-__all__ = ["SearchGrid", "is_broadening", "momentum_line", "pair_power", "single_power", "template_labels"]
+__all__ = [
+    "SearchGrid",
+    "is_broadening",
+    "momentum_line",
+    "pair_power",
+    "single_power",
+    "template_labels",
+]
 
 COARSE_STEP = 8.0
 """Aimed step of the search, km/s: below the narrowest peak that a descent must start inside."""
