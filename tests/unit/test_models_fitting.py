@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from siderea.data import Spectra
 from siderea.errors import DataError, MediumError
 from siderea.flags import FitFlag
+from siderea.models import velocity_grid
 from siderea.models.composite import Binary, Single
 from siderea.models.epochs import SB1, SB2
 from siderea.models.fitting import fit
@@ -268,7 +269,9 @@ def test_grid_of_pairs_peaks_at_both_velocities(v1, v2):
     assert search.velocities[two] == pytest.approx(v2, abs=20.0)
 
 
-def test_correlation_is_the_sum_written_out(model):
+@pytest.mark.parametrize("direct", [0, 10_000])
+def test_correlation_is_the_sum_written_out(model, monkeypatch, direct):
+    monkeypatch.setattr(velocity_grid, "DIRECT_LAGS", direct)
     search = SearchGrid.over(WAVELENGTH, 60.0)
     rng = np.random.default_rng(2)
     depth = torch.tensor(rng.normal(size=(2, search.log_centres.size)))

@@ -146,36 +146,26 @@ class _LabelNetwork:
 
 
 class _Evaluated(torch.autograd.Function):
-    """A label network with its derivatives by hand: torch's own forward mode is ten times slower."""
-
-    generate_vmap_rule = True
+    """A label network with its derivatives by hand: ten times faster than torch's forward mode."""
 
     @staticmethod
-    def forward(labels: torch.Tensor, network: _LabelNetwork) -> torch.Tensor:
-        return network.layers(labels)[-1]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
-        labels, ctx.network = inputs
-        ctx.save_for_backward(labels)
-        ctx.save_for_forward(labels)
+    def forward(ctx: Any, labels: torch.Tensor, network: _LabelNetwork) -> torch.Tensor:
+        ctx.network = network
+        ctx.layers = network.layers(labels)
+        return ctx.layers[-1]
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
-        (labels,) = ctx.saved_tensors
-        network = ctx.network
-        change = tangent / network.width
-        for weight, layer in zip(network.weights, network.layers(labels), strict=False):
-            if weight is not network.weights[0]:
-                change = change * (layer * (1 - layer))
+        change = tangent / ctx.network.width
+        for number, weight in enumerate(ctx.network.weights):
+            if number:
+                change = change * (ctx.layers[number] * (1 - ctx.layers[number]))
             change = change @ weight.T
         return change
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (labels,) = ctx.saved_tensors
-        network = ctx.network
-        layers = network.layers(labels)
+        network, layers = ctx.network, ctx.layers
         for number in reversed(range(len(network.weights))):
             gradient = gradient @ network.weights[number]
             if number:
@@ -214,11 +204,13 @@ class MainSequence:
         that has come there can leave again.
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
+        cool, dense = 1000.0 * out[..., 0], out[..., 1]
+        twin = ((q - 1.0).abs() <= 1e-5) | ((cool >= teff) & (dense <= logg))
+        if not bool(twin.any()):
+            return torch.minimum(cool, teff), torch.maximum(dense, logg)
         fixed = torch.stack([teff, logg, fe_h], -1).detach()
         by_q = self.companion_network(torch.cat([fixed, q[..., None]], -1))
         by_q = by_q - by_q.detach()
-        cool, dense = 1000.0 * out[..., 0], out[..., 1]
-        twin = ((q - 1.0).abs() <= 1e-5) | ((cool >= teff) & (dense <= logg))
         return (
             torch.where(twin, teff + 1000.0 * by_q[..., 0], torch.minimum(cool, teff)),
             torch.where(twin, logg + by_q[..., 1], torch.maximum(dense, logg)),
@@ -319,7 +311,8 @@ class BinspecModel:
         values = np.atleast_2d(np.asarray(labels, dtype=float))
         if values.ndim != 2 or values.shape[1] != len(self.label_names):
             raise DataError(
-                f"labels: found shape {values.shape}; expected (N, 5): {', '.join(self.label_names)}"
+                f"labels: found shape {values.shape}; expected (N, 5): "
+                f"{', '.join(self.label_names)}"
             )
         rows = torch.as_tensor(values, device=self._normalised.low.device)
         out = np.empty((len(values), self.wavelength.size))

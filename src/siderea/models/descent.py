@@ -28,6 +28,9 @@ As many as it has components then go on to the end."""
 POOR = 2.0
 """Reduced χ² above which the model is visibly wrong, so that its kinks need a search."""
 
+HOPELESS = 2.0
+"""A start of more than this times the smallest χ² of its star, after its steps, is given up."""
+
 KINK_ROUNDS = 4
 
 NEAR_TWIN = 0.93
@@ -93,10 +96,10 @@ class Descents:
         kept = self.composite.n_stars
         if k > kept + 1:
             chi2 = fast.value(theta, torch.arange(len(theta), device=self.device))
-            theta, star = self._prune(theta, star, chi2, kept + 1)
+            theta, star = self._prune(theta, star, chi2.cpu(), kept + 1)
         if k > kept:
             found = self._down(fast, theta, star, LOOSE, STEPS)
-            theta, star = self._prune(found.theta, star, found.at.chi2, kept)
+            theta, star = self._prune(found.theta, star, found.at.chi2.cpu(), kept)
         found = self._down(fast, theta, star, LOOSE, max_iterations)
         best = _first_of_each(star, found.at.chi2)
         star = star[best]
@@ -207,10 +210,12 @@ class Descents:
         scale = torch.tensor([_valley(name) for name in names], dtype=theta.dtype)
         place = (theta / scale.to(theta.device)).cpu().numpy()
         chosen = []
-        order, owner = _by_star_and_chi2(star, chi2).tolist(), star.tolist()
+        order, owner = _by_star_and_chi2(star.cpu(), chi2).tolist(), star.tolist()
         taken: dict[int, list[int]] = {}
         for row in order:
             mine = taken.setdefault(owner[row], [])
+            if mine and chi2[row] > HOPELESS * chi2[mine[0]]:
+                continue
             apart = all(np.abs(place[row] - place[other]).max() > 1 for other in mine)
             if len(mine) < kept and apart:
                 mine.append(row)

@@ -1,8 +1,9 @@
 """Velocities before the descent: cross-correlation with templates on a grid, so no start is missed.
 
-One star: FFT cross-correlation with templates over the label range. With line depths d of the data,
-t of the template and weights w, χ²(v) = Σ w d² − C(v)²/A(v) for the best amplitude of the template,
-C = Σ w d t(v) and A = Σ w t(v)².
+One star: cross-correlation (a matrix product for few lags, FFT for many) with templates over the
+label range. With line depths d of the data, t of the template and weights w,
+χ²(v) = Σ w d² − C(v)²/A(v) for the best amplitude of the template, with C = Σ w d t(v) and
+A = Σ w t(v)².
 
 Two stars (TODCOR, Zucker & Mazeh 1994, ApJ 420, 806): the sum t₁(v₁) + t₂(v₂), each with its part
 of the light, has C = C₁(v₁) + C₂(v₂) and A = A₁(v₁) + A₂(v₂) + 2 Σ w t₁(v₁) t₂(v₂), on all pairs of
@@ -29,6 +30,9 @@ __all__ = [
     "single_power",
     "template_labels",
 ]
+
+DIRECT_LAGS = 200
+"""Up to so many lags one matrix product is faster than FFTs (measured: four times at 75)."""
 
 COARSE_STEP = 8.0
 """Aimed step of the search, km/s: below the narrowest peak that a descent must start inside."""
@@ -139,14 +143,24 @@ def single_power(
     n_lags : int
         A lag of +k bins is a star that recedes.
     """
-    size = 1 << (templates.shape[1] + depth.shape[1]).bit_length()
-    spectrum = torch.fft.rfft(templates, size)
-    power = torch.fft.rfft(templates**2, size)
-    # Correlation: Σ_i a_i t_{i + n_lags − k}, read from lag 2 n_lags (k = −n_lags) down to 0.
-    crossed = torch.fft.irfft(torch.fft.rfft(weight * depth, size).conj()[:, None] * spectrum, size)
-    squared = torch.fft.irfft(torch.fft.rfft(weight, size).conj()[:, None] * power, size)
-    top = crossed[..., : 2 * n_lags + 1].flip(-1).clamp(min=0)
-    return top**2 / squared[..., : 2 * n_lags + 1].flip(-1).clamp(min=1e-300)
+    n_bins, n_lags_in_all = depth.shape[1], 2 * n_lags + 1
+    weighted, powers = weight * depth, []
+    for template in templates:
+        if n_lags_in_all <= DIRECT_LAGS:
+            shifted = template.unfold(0, n_bins, 1).flip(0)
+            crossed, squared = weighted @ shifted.T, weight @ (shifted * shifted).T
+        else:
+            crossed = _correlation(weighted, template)[:, :n_lags_in_all].flip(-1)
+            squared = _correlation(weight, template**2)[:, :n_lags_in_all].flip(-1)
+        powers.append(crossed.clamp(min=0) ** 2 / squared.clamp(min=1e-300))
+    return torch.stack(powers, 1)
+
+
+def _correlation(data: torch.Tensor, template: torch.Tensor) -> torch.Tensor:
+    """Return Σᵢ dataᵢ templateᵢ₊ₖ for k from 0, by FFT."""
+    size = 1 << (template.numel() + data.shape[1]).bit_length()
+    spectrum = torch.fft.rfft(data, size).conj() * torch.fft.rfft(template, size)
+    return torch.fft.irfft(spectrum, size)
 
 
 def pair_power(
