@@ -17,10 +17,10 @@ from siderea.models.shifted_grid import Kernel
 
 __all__ = ["Descents"]
 
-LOOSE = 0.5
+LOOSE = 1.0
 """Tolerance in χ² while the surrogate of the fit's kernel is used."""
 
-STEPS = 3
+STEPS = 2
 """Steps from the starts whose χ² is the lowest, one more than a star has components.
 
 As many as it has components then go on to the end."""
