@@ -205,15 +205,17 @@ class MainSequence:
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
         cool, dense = 1000.0 * out[..., 0], out[..., 1]
-        twin = ((q - 1.0).abs() <= 1e-5) | ((cool >= teff) & (dense <= logg))
+        cooler, denser = cool.detach() < teff.detach(), dense.detach() > logg.detach()
+        twin = ((q.detach() - 1.0).abs() <= 1e-5) | ~(cooler | denser)
+        cool, dense = torch.where(cooler, cool, teff), torch.where(denser, dense, logg)
         if not bool(twin.any()):
-            return torch.minimum(cool, teff), torch.maximum(dense, logg)
+            return cool, dense
         fixed = torch.stack([teff, logg, fe_h], -1).detach()
         by_q = self.companion_network(torch.cat([fixed, q[..., None]], -1))
         by_q = by_q - by_q.detach()
         return (
-            torch.where(twin, teff + 1000.0 * by_q[..., 0], torch.minimum(cool, teff)),
-            torch.where(twin, logg + by_q[..., 1], torch.maximum(dense, logg)),
+            torch.where(twin, teff + 1000.0 * by_q[..., 0], cool),
+            torch.where(twin, logg + by_q[..., 1], dense),
         )
 
 
@@ -251,6 +253,7 @@ class BinspecModel:
         wavelength: NDArray[np.float64],
         pseudo_continuum: PseudoContinuum,
     ) -> None:
+        self._elsewhere: dict[tuple[str, torch.dtype], BinspecModel] = {}
         self.wavelength = wavelength
         self.main_sequence = main_sequence
         self.pseudo_continuum = pseudo_continuum
@@ -269,14 +272,17 @@ class BinspecModel:
     def to(
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64
     ) -> BinspecModel:
-        """Return the same model on a device and in a precision."""
-        return BinspecModel(
-            self._normalised.to(device, dtype),
-            self._flux.to(device, dtype),
-            self.main_sequence.to(device),
-            self.wavelength,
-            self.pseudo_continuum,
-        )
+        """Return the same model on a device and in a precision; made once, then remembered."""
+        key = (str(device), dtype)
+        if key not in self._elsewhere:
+            self._elsewhere[key] = BinspecModel(
+                self._normalised.to(device, dtype),
+                self._flux.to(device, dtype),
+                self.main_sequence.to(device),
+                self.wavelength,
+                self.pseudo_continuum,
+            )
+        return self._elsewhere[key]
 
     def normalised(self, labels: torch.Tensor) -> torch.Tensor:
         """Return normalised flux (N, P) for labels (N, 5), differentiable."""

@@ -122,11 +122,16 @@ class Descents:
         star: torch.Tensor,
         max_iterations: int,
     ) -> torch.Tensor:
-        """Try near-twins with their stars exchanged: each order has a valley that ends at q = 1."""
+        """Try near-twins, and stars at one velocity, with velocities and widths exchanged.
+
+        Either order has a valley of its own.
+        """
         names = self.composite.label_names
         if not isinstance(self.composite, Binary) or "q" not in names:
             return theta
-        near = torch.nonzero(theta[:, names.index("q")] > NEAR_TWIN).flatten()
+        ratio = theta[:, names.index("q")]
+        apart = (theta[:, names.index("rv_1")] - theta[:, names.index("rv_2")]).abs()
+        near = torch.nonzero((ratio > NEAR_TWIN) | (apart < SAME_VELOCITY)).flatten()
         if near.numel() == 0:
             return theta
         other = {"1": "2", "2": "1"}
@@ -134,7 +139,7 @@ class Descents:
             names.index(n[:-1] + other[n[-1]]) if n[-1] in other else i for i, n in enumerate(names)
         ]
         start = theta[near][:, order]
-        start[:, names.index("q")] = NEAR_TWIN
+        start[:, names.index("q")] = ratio[near].clamp(max=NEAR_TWIN)
         found = self._down(objective, start, star[near], LOOSE, max_iterations)
         better = found.at.chi2 < chi2[near]
         theta = theta.clone()

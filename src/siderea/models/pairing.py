@@ -117,13 +117,12 @@ class ByMassRatio:
     def stars(self, columns: Columns, n_stars: int) -> list[Star]:
         """See `Pairing.stars`."""
         teff, logg, fe_h = columns["teff"], columns["logg"], columns["fe_h"]
-        stars: list[Star] = [
-            ({"teff": teff, "logg": logg}, self.sequence.radius(teff, logg, fe_h) ** 2)
-        ]
+        radius = self.sequence.radius(teff, logg, fe_h)
+        stars: list[Star] = [({"teff": teff, "logg": logg}, radius * radius)]
         for name in _numbered("q", n_stars):
             cool, dense = self.sequence.companion(teff, logg, fe_h, columns[name])
-            weight = self.sequence.radius(cool, dense, fe_h) ** 2
-            stars.append(({"teff": cool, "logg": dense}, weight))
+            radius = self.sequence.radius(cool, dense, fe_h)
+            stars.append(({"teff": cool, "logg": dense}, radius * radius))
         return stars
 
     def smallest_q(self, columns: Columns, coolest: float) -> torch.Tensor:
