@@ -1,0 +1,236 @@
+"""Fits of models to many spectra at once: a velocity grid, several starts, an exact descent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from siderea.data import Spectra
+from siderea.errors import DataError, MediumError
+from siderea.flags import FitFlag
+from siderea.models.composite import Composite, Single
+from siderea.models.descent import Descents
+from siderea.models.levenberg_marquardt import Minimum
+from siderea.models.protocol import DifferentiableModel, FitResult
+from siderea.models.starts import find_starts
+
+__all__ = ["fit"]
+
+BATCH = 256
+"""Stars fitted together: enough to share the fixed costs, few enough for the memory."""
+
+LARGEST_CONDITION = 1e12
+"""A normal matrix (scaled to unit diagonal) of a larger condition number is called singular."""
+
+EDGE = 1e-6
+"""A label this close to a bound, in parts of its range, is at the bound."""
+
+
+def fit(
+    spectra: Spectra,
+    model: Composite | DifferentiableModel,
+    *,
+    star_id: ArrayLike | None = None,
+    start: ArrayLike | None = None,
+    device: str = "cpu",
+    tolerance: float = 1e-2,
+    max_iterations: int = 60,
+) -> FitResult:
+    """Fit a model to spectra by χ², from starts that a grid of velocities gives.
+
+    The data must be normalised as the composite normalises its model: by
+    ``composite.continuum.normalise`` where it has a pseudo-continuum, by any true continuum
+    otherwise. A pixel of ivar 0, or that is not finite, is left out.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra in the model's medium. With a composite of V visits, V rows for each star.
+    model : Composite or DifferentiableModel
+        A model alone is fitted as `siderea.models.composite.Single`.
+    star_id : (N,) array-like, optional
+        Which rows are visits of one star; by default ``spectra.table["star_id"]``, else rows
+        that stand together. Visits are taken in the order of the rows.
+    start : (M, D) or (M, K, D) array-like, optional
+        Parameters to start from, K starts per star, instead of the grid's.
+    device : str
+        Where the spectra are computed: ``"cpu"`` or ``"cuda"``.
+    tolerance : float
+        A fit has converged when its next step promises to lower χ² by less.
+    max_iterations : int
+        Largest number of steps of a descent.
+
+    Returns
+    -------
+    FitResult
+        One row per star (M of them; the order of first appearance). The covariance is the
+        inverse of the normal matrix at the optimum.
+
+    Raises
+    ------
+    MediumError
+        If spectra and model are in different media.
+    DataError
+        If the grids do not fit, a star does not have V visits, or ``start`` has a wrong shape.
+    """
+    composite = model if isinstance(model, Composite) else Single(model)
+    _check(spectra, composite)
+    visits = _visits(spectra, composite.n_visits, star_id)
+    starts = _given(start, len(visits), len(composite.label_names))
+    place = torch.device(device)
+    parts = []
+    for first in range(0, len(visits), BATCH):
+        rows = visits[first : first + BATCH]
+        own = None if starts is None else starts[first : first + BATCH]
+        data = _clean(spectra, composite, rows)
+        parts.append(_fit_batch(composite, spectra, data, own, place, tolerance, max_iterations))
+    if not parts:
+        parts = [_empty(composite, 0, np.zeros(0, dtype=np.int64))]
+    merged = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
+    return FitResult(composite.label_names, *merged)
+
+
+_ARRAYS = ("labels", "covariance", "chi2", "n_pixels", "flags")
+
+
+def _check(spectra: Spectra, composite: Composite) -> None:
+    if spectra.medium != composite.medium:
+        raise MediumError(
+            f"medium: spectra in {spectra.medium}, model in {composite.medium}; convert the "
+            "spectra (siderea.spectra.wavelength.convert_medium)"
+        )
+    continuum = composite.continuum
+    if continuum is None:
+        return
+    same = spectra.n_pixels == continuum.pixels.size == composite.wavelength.size
+    if not same or not np.allclose(spectra.wavelength, composite.wavelength, rtol=1e-7, atol=0):
+        raise DataError(
+            f"wavelength: found {spectra.n_pixels} pixels from {spectra.wavelength[0]:.2f} Å; the "
+            f"model's pseudo-continuum is defined on its own {composite.wavelength.size} pixels: "
+            "interpolate the spectra to model.wavelength first"
+        )
+
+
+def _visits(spectra: Spectra, n_visits: int, star_id: ArrayLike | None) -> NDArray[np.intp]:
+    """Return the rows (M, V) of every star."""
+    n = len(spectra)
+    if n_visits == 1:
+        return np.arange(n)[:, None]
+    if star_id is None and "star_id" in spectra.table:
+        star_id = spectra.table["star_id"].to_numpy()
+    names = np.arange(n) // n_visits if star_id is None else np.asarray(star_id)
+    if names.shape != (n,):
+        raise DataError(f"star_id: found shape {names.shape}; expected ({n},)")
+    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    counts = np.bincount(inverse, minlength=first.size)
+    if n and not np.all(counts == n_visits):
+        wrong = names[first[np.argmax(counts != n_visits)]]
+        raise DataError(
+            f"star {wrong}: found {counts[counts != n_visits][0]} visits; the model has "
+            f"{n_visits}: fit stars of equal numbers of visits together"
+        )
+    rows = np.argsort(inverse, kind="stable").reshape(-1, n_visits)
+    return rows[np.argsort(first)]
+
+
+def _given(start: ArrayLike | None, n: int, d: int) -> NDArray[np.float64] | None:
+    if start is None:
+        return None
+    values = np.asarray(start, dtype=float)
+    values = values[:, None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.shape[0] != n or values.shape[2] != d:
+        raise DataError(
+            f"start: found shape {np.shape(start)}; expected ({n}, {d}) or ({n}, K, {d})"
+        )
+    if not np.isfinite(values).all():
+        raise DataError("start: found values that are not finite; give every parameter")
+    return values
+
+
+@dataclass(frozen=True)
+class _Clean:
+    """Finite spectra (M, V, P) with ivar 0 wherever nothing can be compared."""
+
+    flux: NDArray[np.float64]
+    ivar: NDArray[np.float64]
+
+
+def _clean(spectra: Spectra, composite: Composite, rows: NDArray[np.intp]) -> _Clean:
+    flux = spectra.flux[rows].astype(np.float64)
+    ivar = spectra.ivar[rows].astype(np.float64)
+    good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+    if composite.continuum is not None:
+        flat = np.where(good, ivar, 0.0).reshape(-1, spectra.n_pixels)
+        good &= composite.continuum.usable(flat).reshape(good.shape)
+    else:  # the model must reach a pixel at the velocities that are searched
+        low, high = composite.wavelength[[0, -1]]
+        good &= (spectra.wavelength >= low) & (spectra.wavelength <= high)
+    return _Clean(np.where(good, flux, 1.0), np.where(good, ivar, 0.0))
+
+
+def _empty(composite: Composite, n: int, n_pixels: NDArray[np.int64]) -> FitResult:
+    d = len(composite.label_names)
+    return FitResult(
+        composite.label_names,
+        np.full((n, d), np.nan),
+        np.full((n, d, d), np.nan),
+        np.full(n, np.nan),
+        n_pixels,
+        np.full(n, int(FitFlag.BAD_DATA), dtype=np.int64),
+    )
+
+
+def _fit_batch(
+    composite: Composite,
+    spectra: Spectra,
+    data: _Clean,
+    starts: NDArray | None,
+    device: torch.device,
+    tolerance: float,
+    max_iterations: int,
+) -> FitResult:
+    n_pixels = (data.ivar > 0).sum(axis=(1, 2))
+    each_visit = np.all((data.ivar > 0).any(axis=2), axis=1)
+    out = _empty(composite, len(n_pixels), n_pixels.astype(np.int64))
+    enough = np.flatnonzero((n_pixels > len(composite.label_names)) & each_visit)
+    if enough.size == 0:
+        return out
+    descents = Descents(composite, spectra.wavelength, data.flux[enough], data.ivar[enough], device)
+    own = find_starts(composite, descents) if starts is None else starts[enough]
+    found = descents.run(own, tolerance=tolerance, max_iterations=max_iterations)
+    at = found.at
+    finite = (torch.isfinite(at.chi2) & torch.isfinite(at.normal).all(2).all(1)).cpu().numpy()
+    flags = np.where(found.converged.cpu().numpy(), 0, int(FitFlag.NOT_CONVERGED))
+    covariance, singular = _covariance(at.normal.cpu().numpy()[finite])
+    flags[finite] |= np.where(singular, int(FitFlag.SINGULAR), 0)
+    flags |= np.where(_at_bound(composite, found), int(FitFlag.AT_BOUND), 0)
+    out.flags[enough] = flags
+    rows = enough[finite]
+    out.labels[rows], out.covariance[rows] = found.theta.cpu().numpy()[finite], covariance
+    out.chi2[rows] = at.chi2.cpu().numpy()[finite]
+    return out
+
+
+def _at_bound(composite: Composite, found: Minimum) -> NDArray[np.bool_]:
+    lower, upper = composite.bounds(found.theta)
+    margin = EDGE * (upper - lower)
+    at = (found.theta <= lower + margin) | (found.theta >= upper - margin)
+    return at.any(dim=1).cpu().numpy()
+
+
+def _covariance(normal: NDArray) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return inverses (N, D, D), NaN for labels that are not determined, and who has such."""
+    diagonal = np.diagonal(normal, axis1=1, axis2=2)
+    dead = diagonal <= 1e-20 * diagonal.max(axis=1, keepdims=True, initial=0)
+    scale = np.sqrt(np.where(dead, 1.0, diagonal))
+    scaled = normal / (scale[:, :, None] * scale[:, None, :])
+    alive = ~dead[:, :, None] & ~dead[:, None, :]
+    scaled = np.where(alive, scaled, np.eye(normal.shape[1]))
+    values, vectors = np.linalg.eigh(scaled)
+    poor = values[:, 0] < values[:, -1] / LARGEST_CONDITION
+    inverse = (vectors / np.where(poor[:, None], np.nan, values)[:, None, :]) @ vectors.mT
+    inverse = np.where(alive, inverse / (scale[:, :, None] * scale[:, None, :]), np.nan)
+    return inverse, poor | dead.any(axis=1)
