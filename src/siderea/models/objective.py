@@ -257,7 +257,8 @@ class Objective:
             model = total / continuum
             columns.addcmul_(levels, model[:, None], value=-1)
         else:
-            fitted = columns[..., self._pixels] @ self.data.projector[index, visit].mT
+            known = columns.index_select(-1, self._pixels)
+            fitted = known @ self.data.projector[index, visit].mT
             level = (weight[:, None] @ fitted[:, ::n_columns])[:, 0]
             continuum = level @ self._basis
             # In gaps, and in arms without a continuum, nothing is weighed: keep it finite.
