@@ -107,6 +107,14 @@ def test_other_products_go_through_the_same_job(real_data, tmp_path, product, pa
     assert np.median(spectra.flux[good]) == pytest.approx(1.0, abs=0.05)
 
 
+def test_spectra_of_one_star_share_its_name_across_files(real_data, tmp_path):
+    """The files carry two designations, 0.3 arcsec apart."""
+    files = real_data.glob("lamost_kic8098300/med-*.gz")
+    store = ingest("lamost", files, tmp_path / "a.siderea").store
+    assert store.catalogue["star_id"].nunique() == 1
+    assert store.catalogue["id"].nunique() == 7
+
+
 def test_two_surveys_in_one_job_are_told_apart(real_data, tmp_path):
     result = ingest("lamost", [real_data / "lamost_kic8098300"], tmp_path / "a.siderea")
     assert len(result.store) == 7

@@ -273,6 +273,15 @@ def test_a_column_that_is_empty_at_first_keeps_its_type(tmp_path):
     assert store.catalogue["note"].isna().sum() == 48
 
 
+def test_the_whole_catalogue_can_be_revised_at_the_end(tmp_path):
+    rows = survey(60)
+    with StoreWriter.create(tmp_path / "a.siderea", rows[:0]) as writer:
+        writer.append(rows)
+        store = writer.finish(revise=lambda frame: frame.assign(rank=frame["teff"].rank()))
+    assert store.catalogue["rank"].tolist() == list(range(1, 61))
+    assert store.spectra([3]).table["rank"].tolist() == [4.0]
+
+
 def test_two_writers_at_once_are_refused(tmp_path):
     with StoreWriter.create(tmp_path / "a.siderea", survey(0)):
         other = StoreWriter.resume(tmp_path / "a.siderea")

@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.constants import C_KMS
@@ -43,7 +44,16 @@ from siderea.io.pixels import clean, log_wavelength, on_log_grid
 from siderea.io.star_names import one_name_per_star
 from siderea.spectra.doppler import shift
 
-__all__ = ["LRS_GRID", "MRS_GRID", "PRODUCTS", "grid_of", "identify", "read_native", "read_spectra"]
+__all__ = [
+    "LRS_GRID",
+    "MRS_GRID",
+    "PRODUCTS",
+    "grid_of",
+    "identify",
+    "read_native",
+    "read_spectra",
+    "unify_stars",
+]
 
 PRODUCTS = ("LRS", "MRS")
 
@@ -174,9 +184,23 @@ def read_spectra(
                 path, f"an {survey} file", f"{first} files only; read the two apart"
             )
     spectra = to_common_grid(natives, grid or grid_of(natives), frame=frame)
-    table = spectra.table
+    return replace(spectra, table=unify_stars(spectra.table))
+
+
+def unify_stars(table: pd.DataFrame) -> pd.DataFrame:
+    """Give all spectra of a star one ``star_id``: designations are rounded positions, and differ.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With ``star_id``, ``ra`` and ``dec``.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
     same = one_name_per_star(table["star_id"], table["ra"], table["dec"])
-    return replace(spectra, table=table.assign(star_id=same))
+    return table.assign(star_id=same)
 
 
 def _kind(product: FitsProduct) -> str | None:

@@ -5,10 +5,12 @@ A source is what gives spectra together: four CCD files of one GALAH star, or on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+import pandas as pd
 
 from siderea.errors import DataError
 from siderea.io.native import InstrumentGrid, NativeSpectrum
@@ -54,6 +56,11 @@ class Reader:
         """Return the product's common grid; ``natives`` tell it where the product has none."""
         module = self._module()
         return module.grid_of(natives) if hasattr(module, "grid_of") else module.GRID
+
+    @property
+    def revise(self) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+        """What the product has to say of all its spectra together, once they are read."""
+        return getattr(self._module(), "unify_stars", None)
 
 
 READERS = {

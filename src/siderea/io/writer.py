@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -186,13 +187,20 @@ class StoreWriter:
             self.store.manifest["progress"] = self._position()
             self.store.write_manifest()
 
-    def finish(self, facts: dict[str, Any] | None = None) -> SurveyStore:
+    def finish(
+        self,
+        facts: dict[str, Any] | None = None,
+        *,
+        revise: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    ) -> SurveyStore:
         """Write the last, partial chunk and the whole catalogue; mark the store complete.
 
         Parameters
         ----------
         facts : dict, optional
             What the finished job notes in the manifest, for instance the number of failures.
+        revise : callable, optional
+            What can only be said of all rows together: takes the catalogue, returns it revised.
         """
         n = len(self.store) + self._marks.size
         if self._marks.size:
@@ -203,6 +211,8 @@ class StoreWriter:
             for name in ("flux", "ivar"):
                 self._arrays[name].resize((n, self.store.n_pixels))
             self._write_catalogue(n)
+            if revise is not None:
+                self._revise_catalogue(revise)
         self.store.manifest.update(n_spectra=n, complete=True, progress={}, **(facts or {}))
         self.store.write_manifest()
         shutil.rmtree(self.store.path / "catalogue.parts")
@@ -264,6 +274,12 @@ class StoreWriter:
                     batch = []
             if batch:
                 writer.write_table(_conform(batch, schema))
+
+    def _revise_catalogue(self, revise: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+        path = self.store.path / "catalogue.parquet"
+        table = pa.Table.from_pandas(revise(pd.read_parquet(path)), preserve_index=False)
+        with atomic_write(path) as handle:
+            pq.write_table(table, handle, row_group_size=_ROW_GROUP)
 
     def _check_grid(self, spectra: Spectra) -> None:
         if spectra.n_pixels != self.store.n_pixels or spectra.medium != self.store.medium:

@@ -130,7 +130,8 @@ def ingest(
             if progress is not None:
                 progress(done, total)
         ledger.write()
-        store = writer.finish({"n_sources": total, "n_failures": len(ledger.failures)})
+        facts = {"n_sources": total, "n_failures": len(ledger.failures)}
+        store = writer.finish(facts, revise=form.revise)
     return IngestResult(store, tuple(ledger.failures))
 
 
