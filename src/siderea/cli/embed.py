@@ -41,8 +41,8 @@ def run(
 
     Spectra are reduced by PCA, streamed chunk by chunk; t-SNE maps the components.
 
-    Memory: PCA a few hundred MB whatever the size; t-SNE about 5.5 GB per million spectra.
-    Time: about 5 s per thousand spectra on two cores for t-SNE.
+    Memory: PCA a few chunks whatever the size; t-SNE 100 MB at 20,000 spectra.
+    Time: for t-SNE 3 to 8 s of processor time per thousand spectra, up to 20,000 of them.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.embed import embed
