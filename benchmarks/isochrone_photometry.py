@@ -91,7 +91,7 @@ def labels_of(table):
 def sources(data, table, parsec):
     """Return labels, ugrizJHK, the network's magnitudes tied to i, and the network's weight."""
     labels = labels_of(table)
-    sdss = table.columns[..., 2:].reshape(-1, 5)
+    sdss = table.columns[..., 2:7].reshape(-1, 5)
     model = corrections(np.c_[np.log10(labels[:, 0]), labels[:, 1:]], *parsec)
     infrared = sdss[:, 3:4] + model[:, 5:] - model[:, 3:4]
     inside = network(data)(labels)
@@ -133,3 +133,82 @@ def with_bands(data, table, parsec):
         columns=np.concatenate([table.columns, extra], -1),
         bands=(*table.bands, *NETWORK, "cfht_u"),
     )
+
+
+def _line(name, bands, values):
+    middle = np.median(values, 0)
+    spread = 1.4826 * np.median(np.abs(values - middle), 0)
+    text = "  ".join(
+        f"{band} {m:+.3f}±{s:.3f}" for band, m, s in zip(bands, middle, spread, strict=True)
+    )
+    print(f"  {name:24} {text}")
+
+
+def compare_bands(data, isochrones, parsec):
+    """Print how the sources of every band differ where two of them hold."""
+    table = isochrones.table
+    labels, known, inside, weight = sources(data, table, parsec)
+    log_l = table.columns[..., 1].reshape(-1, 1)
+    model = corrections(np.c_[np.log10(labels[:, 0]), labels[:, 1:]], *parsec) - 2.5 * log_l
+    dwarf, giant = labels[:, 1] > 4, labels[:, 1] < 3.3
+    cases = {
+        "dwarfs 4000-7000 K": dwarf & (labels[:, 0] > 4000) & (labels[:, 0] < 7000),
+        "dwarfs below 4000 K": dwarf & (labels[:, 0] < 4000),
+        "giants above 4000 K": giant & (labels[:, 0] > 4000),
+    }
+    print("DSED minus PARSEC at the same Teff, log g, [Fe/H], luminosity (median ± MAD sigma)")
+    for name, rows in cases.items():
+        _line(name, "ugriz", (known[:, :5] - model[:, :5])[rows])
+    full = weight >= 1
+    print(
+        f"the network holds for {100 * full.mean():.0f} % of the points, in part for "
+        f"{100 * (weight > 0).mean():.0f} %"
+    )
+    print("network minus PARSEC + DSED, tied at i: P1 g−r against SDSS g−r, JHK")
+    difference = np.c_[
+        inside[:, 3] - inside[:, 4] - known[:, 1] + known[:, 2], inside[:, 8:11] - known[:, 5:]
+    ]
+    for name, rows in (("dwarfs", full & dwarf), ("giants", full & giant)):
+        _line(name, ("g−r", "J", "H", "Ks"), difference[rows])
+    print("colour relations minus network, inside")
+    outside = fallback(known, inside, weight)
+    for name, rows in (("dwarfs", full & dwarf), ("giants", full & giant)):
+        _line(name, NETWORK, (outside - inside)[rows])
+    print("colour relations fitted above 5000 K, against the network below 4600 K")
+    warm = fallback(known, inside, weight * (labels[:, 0] > 5000))
+    _line("giants", NETWORK, (warm - inside)[full & (labels[:, 0] < 4600)])
+    compare_stars(data, isochrones)
+
+
+def compare_stars(data, isochrones):
+    """Print M_G of nearby dwarfs against the main sequence of their own [Fe/H] and colour."""
+    offset = dwarf_offsets(data, isochrones)
+    low, middle, high = np.percentile(offset, [16, 50, 84])
+    print(
+        f"M_G of {offset.size} real dwarfs minus the main sequence at their G−Ks and [Fe/H]: "
+        f"median {middle:+.3f}, 16 to 84 % {low:+.2f} to {high:+.2f}"
+    )
+
+
+def dwarf_offsets(data, isochrones):
+    """Return M_G (parallax, dereddened) minus the isochrone's at the same G−Ks and [Fe/H].
+
+    Dwarfs below 5300 K, which do not leave the main sequence in a Hubble time, with parallaxes to
+    5 % and E below 0.1; coefficients of G and Ks per E(B−V) as the network has them, 2.6 and 0.2.
+    """
+    with h5py.File(data / "photometry/green2020.h5") as held:
+        stars = held["data"][()]
+    teff, logg, fe_h = stars["atm_param"].T
+    reddening, parallax = stars["r"], stars["parallax"]
+    use = (logg > 4.2) & (teff > 4600) & (teff < 5300) & (np.abs(fe_h) < 0.4)
+    use &= (parallax > 20 * stars["parallax_err"]) & (reddening < 0.1)
+    g = (stars["mag"][:, 0] - 2.6 * reddening)[use]
+    colour = g - (stars["mag"][:, 10] - 0.2 * reddening)[use]
+    absolute = g + 5 * np.log10(parallax[use] / 100)
+    offset = np.full(g.size, np.nan)
+    mass = np.linspace(0.5, 1.0, 200)
+    for index, (metals, red) in enumerate(zip(fe_h[use], colour, strict=True)):
+        m = isochrones.magnitudes(mass, 5.0, metals, ["gaia_g", "twomass_ks"])
+        order = np.argsort(m[:, 0] - m[:, 1])
+        offset[index] = absolute[index] - np.interp(red, (m[:, 0] - m[:, 1])[order], m[order, 0])
+    return offset[np.isfinite(offset)]

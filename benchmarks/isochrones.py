@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from isochrone_tables import dartmouth, grid, padova, usable_ages
 
+from isochrone_tables import dartmouth, grid, padova, usable_ages
 from siderea.isochrones import Isochrones, load_default
 from siderea.isochrones.table import pack
 
@@ -102,7 +102,7 @@ def accuracy(tables):
     print("every second age and [Fe/H] left out, compared at nodes left out in both")
     held_out = [(fe_h, age) for fe_h in metals[1::2] for age in ages[1::2]]
     compare(Isochrones(grid(tables, ages[::2], metals[::2])), tables, held_out)
-    print("the same, nodes of 3 Gyr and more (four-point spacing 2 Gyr)")
+    print("the same, nodes of 4 Gyr and more (neighbours 2 Gyr and 0.2 dex apart)")
     compare(
         Isochrones(grid(tables, ages[::2], metals[::2])),
         tables,
