@@ -1,15 +1,13 @@
-"""How stars of each population move, and the radial velocity seen from the Sun."""
+"""From the motion of a star in the Galaxy to the radial velocity seen from the Sun."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.simulate.galaxy_model import cylindrical
 
-__all__ = ["ROTATION", "SUN_MOTION", "Kinematics", "line_of_sight"]
+__all__ = ["ROTATION", "SUN_MOTION", "line_of_sight"]
 
 ROTATION = 220.0
 """Circular velocity, km/s, the same at every radius (the IAU 1985 value)."""
@@ -17,28 +15,6 @@ ROTATION = 220.0
 SUN_MOTION = (11.1, 12.24, 7.25)
 """(U, V, W) of the Sun against the local standard of rest, km/s: Schönrich, Binney & Dehnen (2010),
 MNRAS 403, 1829."""
-
-
-@dataclass(frozen=True)
-class Kinematics:
-    """A velocity ellipsoid.
-
-    Parameters
-    ----------
-    sigma : (float, float, float)
-        Dispersions towards the centre, along the rotation, to the north, km/s.
-    lag : float
-        By how much the population rotates slower than the circular velocity, km/s.
-    """
-
-    sigma: tuple[float, float, float]
-    lag: float
-
-    def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw (n, 3) velocities: inwards, along the rotation (full, not peculiar), upwards."""
-        velocity = rng.normal(0.0, self.sigma, (n, 3))
-        velocity[:, 1] += ROTATION - self.lag
-        return velocity
 
 
 def line_of_sight(
@@ -53,7 +29,7 @@ def line_of_sight(
     distance : (N,) array-like
         kpc.
     longitude, latitude : (N,) array-like
-        deg.
+        Galactic, deg.
 
     Returns
     -------
@@ -62,7 +38,7 @@ def line_of_sight(
     """
     inward, along, up = np.asarray(velocity, dtype=float).T
     _, azimuth, _ = cylindrical(distance, longitude, latitude)
-    # At the Sun x̂ points to the centre and ŷ along the rotation, as l = 0° and 90° do.
+    # The Sun's axes: x to the centre (l = 0°), y along the rotation (l = 90°).
     x = inward * np.cos(azimuth) + along * np.sin(azimuth)
     y = -inward * np.sin(azimuth) + along * np.cos(azimuth)
     x, y, z = x - SUN_MOTION[0], y - ROTATION - SUN_MOTION[1], up - SUN_MOTION[2]

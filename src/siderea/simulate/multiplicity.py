@@ -158,9 +158,7 @@ def mass_ratios(
     return np.where(
         pick < small,
         _power_draw(u, np.minimum(lowest, BREAK), BREAK, 0.3),
-        np.where(
-            pick < small + large, _power_draw(u, middle, 1.0, steep), TWINS + (1 - TWINS) * u
-        ),
+        np.where(pick < small + large, _power_draw(u, middle, 1.0, steep), TWINS + (1 - TWINS) * u),
     )
 
 
@@ -216,9 +214,7 @@ def eccentricities(
     return np.where(free, largest * u ** (1 / (1 + slope)), 0.0)
 
 
-def draw_companions(
-    mass: ArrayLike, law: MultiplicityLaw, rng: np.random.Generator
-) -> Companions:
+def draw_companions(mass: ArrayLike, law: MultiplicityLaw, rng: np.random.Generator) -> Companions:
     """Draw the companions of N primaries.
 
     Parameters

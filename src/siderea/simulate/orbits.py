@@ -91,9 +91,7 @@ def true_anomaly(eccentric_anomaly: ArrayLike, eccentricity: ArrayLike) -> NDArr
     anomaly = np.asarray(eccentric_anomaly, dtype=float)
     e = np.asarray(eccentricity, dtype=float)
     beta = e / (1 + np.sqrt(1 - e**2))
-    return np.asarray(
-        anomaly + 2 * np.arctan2(beta * np.sin(anomaly), 1 - beta * np.cos(anomaly))
-    )
+    return np.asarray(anomaly + 2 * np.arctan2(beta * np.sin(anomaly), 1 - beta * np.cos(anomaly)))
 
 
 def semi_major_axis(period: ArrayLike, mass: ArrayLike) -> NDArray[np.float64]:
