@@ -99,7 +99,7 @@ class Survey:
 
     n: int
     seed: int = 0
-    settings: SurveySettings = SurveySettings()  # noqa: RUF009 - frozen
+    settings: SurveySettings = SurveySettings()
 
     def __post_init__(self) -> None:
         if self.n < 0 or self.seed < 0:

@@ -149,15 +149,15 @@ def draw_fields(
     selection: Selection, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the centres (l, b) of the fields, deg, evenly over the allowed sky."""
-    l, b = np.empty(0), np.empty(0)
+    lon, lat = np.empty(0), np.empty(0)
     low, high = selection.declinations
-    while l.size < selection.n_fields:
+    while lon.size < selection.n_fields:
         longitude = rng.uniform(0, 360, 4 * selection.n_fields)
         latitude = np.rad2deg(np.arcsin(rng.uniform(-1, 1, longitude.size)))
         _, dec = equatorial(longitude, latitude)
         good = (np.abs(latitude) > selection.least_latitude) & (dec > low) & (dec < high)
-        l, b = np.append(l, longitude[good]), np.append(b, latitude[good])
-    return l[: selection.n_fields], b[: selection.n_fields]
+        lon, lat = np.append(lon, longitude[good]), np.append(lat, latitude[good])
+    return lon[: selection.n_fields], lat[: selection.n_fields]
 
 
 def signal_to_noise(

@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.photometry.extinction import coefficients
-from siderea.simulate.draw import Columns, Sampler, system_magnitudes
+from siderea.simulate.draw import Columns, Sampler, star_magnitudes, together
 from siderea.simulate.galaxy_model import equatorial
 from siderea.simulate.kinematics import line_of_sight
 from siderea.simulate.orbits import semi_amplitude, semi_major_axis
@@ -99,10 +99,10 @@ def truth(
 def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Columns:
     """Return what a system has as a whole: origin, place, motion."""
     sight, field = source.sightlines, systems["field"]
-    l, b = _within_field(
+    lon, lat = _within_field(
         sight.longitude[field], sight.latitude[field], source.selection.field_radius, rng
     )
-    ra, dec = equatorial(l, b)
+    ra, dec = equatorial(lon, lat)
     n = field.size
     population = np.empty(n, dtype=object)
     alpha, velocity = np.empty(n), np.empty((n, 3))
@@ -117,8 +117,8 @@ def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Colu
         "fe_h": systems["fe_h"],
         "alpha_fe": alpha,
         "distance": systems["distance"],
-        "l": l,
-        "b": b,
+        "l": lon,
+        "b": lat,
         "ra": ra,
         "dec": dec,
         "ebv": systems["ebv"],
@@ -127,7 +127,7 @@ def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Colu
         "mass_2": systems["mass_2"],
         "mass_3": systems["mass_3"],
         "q": systems["mass_2"] / systems["mass"],
-        "rv_system": line_of_sight(velocity, systems["distance"], l, b),
+        "rv_system": line_of_sight(velocity, systems["distance"], lon, lat),
     }
 
 
@@ -137,8 +137,8 @@ def _within_field(
     """Spread stars evenly over a round field (flat over its small radius)."""
     r = radius * np.sqrt(rng.random(longitude.size))
     angle = 2 * np.pi * rng.random(longitude.size)
-    b = np.clip(latitude + r * np.sin(angle), -90.0, 90.0)
-    return (longitude + r * np.cos(angle) / np.cos(np.deg2rad(latitude))) % 360.0, b
+    lat = np.clip(latitude + r * np.sin(angle), -90.0, 90.0)
+    return (longitude + r * np.cos(angle) / np.cos(np.deg2rad(latitude))) % 360.0, lat
 
 
 def _orbit(systems: Columns, rng: np.random.Generator, *, outer: bool = False) -> Columns:
@@ -212,36 +212,31 @@ def _velocities(table: Columns) -> Columns:
 
 
 def _light(table: Columns, source: Sampler, bands: Sequence[str] | None) -> Columns:
-    """Return apparent magnitudes of the systems, and the second star's share of V."""
+    """Return apparent magnitudes of the systems, and the second star's light over the first's."""
     visual = "v_jk" if "twomass_j" in source.isochrones.bands else "v_gr"
     wanted = tuple(source.isochrones.bands if bands is None else bands)
     known = tuple(dict.fromkeys((*wanted, *SYNTHETIC[visual])))
-    mag = system_magnitudes(source.isochrones, table, known)
-    mag += (5 * np.log10(table["distance"]) + 10)[:, None]
+    stars = star_magnitudes(source.isochrones, table, known)
+    mag = together(stars) + (5 * np.log10(table["distance"]) + 10)[:, None]
     mag += table["ebv"][:, None] * coefficients(known)
     named = dict(zip(known, mag.T, strict=True))
     light = {"v_jk": Selection(band=visual).brightness(named)}
     light |= {f"mag_{name}": named[name] for name in wanted}
-    return light | {"flux_ratio": _flux_ratio(table, source, visual)}
+    return light | {"flux_ratio": _flux_ratio(table, stars, known, visual)}
 
 
-def _flux_ratio(table: Columns, source: Sampler, visual: str) -> NDArray[np.float64]:
-    rows = np.flatnonzero(table["n_stars"] > 1)
-    age, fe_h = table["age"][rows], table["fe_h"][rows]
-    first, second = (
-        Selection(band=visual).brightness(
-            dict(
-                zip(
-                    SYNTHETIC[visual],
-                    source.isochrones.magnitudes(table[name][rows], age, fe_h, SYNTHETIC[visual]).T,
-                    strict=True,
-                )
-            )
-        )
-        for name in ("mass", "mass_2")
-    )
+def _flux_ratio(
+    table: Columns, stars: NDArray, bands: Sequence[str], visual: str
+) -> NDArray[np.float64]:
+    """Return F₂/F₁ in V: NaN for a single star, 0 for a companion without light."""
     ratio = np.full(table["age"].size, np.nan)
-    ratio[rows] = np.nan_to_num(10 ** (-0.4 * (second - first)))
+    ratio[table["n_stars"] > 1] = 0.0
+    rows = np.isfinite(stars[1, :, 0])
+    first, second = (
+        Selection(band=visual).brightness(dict(zip(bands, star[rows].T, strict=True)))
+        for star in stars[:2]
+    )
+    ratio[rows] = 10 ** (-0.4 * (second - first))
     return ratio
 
 
