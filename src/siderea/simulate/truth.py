@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.photometry.extinction import coefficients
+from siderea.simulate.classes import classes
 from siderea.simulate.draw import Columns, Sampler, star_magnitudes, together
 from siderea.simulate.galaxy_model import equatorial
 from siderea.simulate.kinematics import line_of_sight
@@ -34,23 +35,12 @@ from siderea.simulate.rotation import (
     microturbulence,
     synchronous_velocity,
 )
-from siderea.simulate.selection import SYNTHETIC, Selection, signal_to_noise
+from siderea.simulate.selection import GALAH_SELECTION, signal_to_noise
 from siderea.simulate.velocities import TIME_0, velocities_at
 
-__all__ = ["TIME_0", "classes", "truth"]
+__all__ = ["TIME_0", "truth"]
 
 STARS = ("", "_2", "_3")
-
-VISIBLE_DV = 15.0
-"""km/s by which two sets of lines must differ to be told apart at R = 28,000."""
-
-VISIBLE_FLUX = 0.1
-"""Share of the first star's light that a second must have to leave a mark of its own."""
-
-FAST = 30.0
-HOT = 6800.0
-MOLECULAR = 4300.0
-METAL_POOR = -1.0
 
 
 def truth(
@@ -61,6 +51,7 @@ def truth(
     bands: Sequence[str] | None = None,
     snr_at_14: float,
     dates: tuple[float, float],
+    peculiar: Sequence[tuple[str, float]] = (),
 ) -> pd.DataFrame:
     """Return the truth table of systems in their places.
 
@@ -77,6 +68,8 @@ def truth(
         S/N per pixel at V = 14.
     dates : (float, float)
         BMJD between which the epochs lie.
+    peculiar : sequence of (code, share)
+        See `siderea.simulate.classes`.
 
     Returns
     -------
@@ -92,7 +85,7 @@ def truth(
     table |= _velocities(table)
     table |= _light(table, source, bands)
     table["snr"] = signal_to_noise(table["v_jk"], rng, at_14=snr_at_14)
-    table["class"] = classes(table)
+    table["class"] = classes(table, peculiar, rng)
     return pd.DataFrame(table)
 
 
@@ -213,56 +206,25 @@ def _velocities(table: Columns) -> Columns:
 
 def _light(table: Columns, source: Sampler, bands: Sequence[str] | None) -> Columns:
     """Return apparent magnitudes of the systems, and the second star's light over the first's."""
-    visual = "v_jk" if "twomass_j" in source.isochrones.bands else "v_gr"
     wanted = tuple(source.isochrones.bands if bands is None else bands)
-    known = tuple(dict.fromkeys((*wanted, *SYNTHETIC[visual])))
+    known = tuple(dict.fromkeys((*wanted, *GALAH_SELECTION.bands)))
     stars = star_magnitudes(source.isochrones, table, known)
     mag = together(stars) + (5 * np.log10(table["distance"]) + 10)[:, None]
     mag += table["ebv"][:, None] * coefficients(known)
     named = dict(zip(known, mag.T, strict=True))
-    light = {"v_jk": Selection(band=visual).brightness(named)}
+    light = {"v_jk": GALAH_SELECTION.brightness(named)}
     light |= {f"mag_{name}": named[name] for name in wanted}
-    return light | {"flux_ratio": _flux_ratio(table, stars, known, visual)}
+    return light | {"flux_ratio": _flux_ratio(table, stars, known)}
 
 
-def _flux_ratio(
-    table: Columns, stars: NDArray, bands: Sequence[str], visual: str
-) -> NDArray[np.float64]:
+def _flux_ratio(table: Columns, stars: NDArray, bands: Sequence[str]) -> NDArray[np.float64]:
     """Return F₂/F₁ in V: NaN for a single star, 0 for a companion without light."""
     ratio = np.full(table["age"].size, np.nan)
     ratio[table["n_stars"] > 1] = 0.0
     rows = np.isfinite(stars[1, :, 0])
     first, second = (
-        Selection(band=visual).brightness(dict(zip(bands, star[rows].T, strict=True)))
+        GALAH_SELECTION.brightness(dict(zip(bands, star[rows].T, strict=True)))
         for star in stars[:2]
     )
     ratio[rows] = 10 ** (-0.4 * (second - first))
     return ratio
-
-
-def classes(table: Columns) -> NDArray[np.object_]:
-    """Return the code of the class that the spectrum shows, from the truth alone.
-
-    TRI and BIN where other stars are bright enough and apart in velocity, HFR hot or fast, CMP cool
-    metal-poor giants, MAB molecular bands, else NOR. A companion that cannot be seen leaves NOR:
-    ``n_stars`` counts it all the same.
-    """
-    n = table["teff"].size
-    code = np.full(n, "NOR", dtype=object)
-    cool = table["teff"] < MOLECULAR
-    code[cool] = "MAB"
-    giant = (table["logg"] < 3.5) & (table["teff"] < 5300.0) & ~cool
-    code[giant & (table["fe_h"] < METAL_POOR)] = "CMP"
-    code[(table["teff"] > HOT) | (table["vsini"] > FAST)] = "HFR"
-    seen = np.stack([_seen(table, number) for number in (2, 3)])
-    apart = np.abs(table["rv_3"] - table["rv_2"]) > VISIBLE_DV
-    code[seen.any(0)] = "BIN"
-    code[seen.all(0) & apart] = "TRI"
-    return code
-
-
-def _seen(table: Columns, number: int) -> NDArray[np.bool_]:
-    """Tell whether star ``number`` stands apart from the first (luminosity for light, roughly)."""
-    share = table[f"luminosity_{number}"] / table["luminosity"]
-    apart = np.abs(table[f"rv_{number}"] - table["rv_1"]) > VISIBLE_DV
-    return np.asarray((share > VISIBLE_FLUX) & apart)
