@@ -202,6 +202,8 @@ class Sampler:
         """Find the luminosity functions, the weights of the fields, and the greatest weights."""
         stratum = np.repeat(np.arange(len(self._strata)), PILOT)
         pilot, row = self._candidates(stratum, rng)
+        if not row.size:
+            raise DataError("survey: no star of the isochrones is in its ranges; widen them")
         stratum, prior = stratum[row], self._strata[:, 4]
         if self.selection.limited and self.selection.equal_fields:
             share = prior[stratum] * pilot["weight"]
@@ -212,7 +214,7 @@ class Sampler:
         np.maximum.at(greatest, stratum, HEADROOM * weight)
         chance = prior * greatest
         if not chance.sum() > 0:
-            raise DataError("survey: no star of the isochrones is within its limits; widen them")
+            raise DataError("survey: no star of the Galaxy is within its limits; widen them")
         mean = np.bincount(stratum, weight, prior.size) / PILOT
         self.acceptance = float((prior * mean).sum() / chance.sum())
         self._greatest, self._cumulative = greatest, np.cumsum(chance) / chance.sum()
@@ -276,6 +278,7 @@ class Sampler:
 
     def _in_limits(self, systems: Columns) -> NDArray[np.bool_]:
         """Tell which systems are within the limits with the exact reddening of every band."""
+        near, far = self.selection.distance
         modulus = 5 * np.log10(systems["distance"]) + 10
         mag = {
             name: systems[f"abs_{name}"] + modulus + coefficient(name) * systems["ebv"]
@@ -283,7 +286,8 @@ class Sampler:
         }
         seen = self.selection.brightness(mag)
         bright, faint = self.selection.magnitude
-        return np.asarray((seen > bright) & (seen < faint))
+        within = (systems["distance"] > near) & (systems["distance"] < far)
+        return np.asarray(within & (seen > bright) & (seen < faint))
 
     def _detached(self, systems: Columns) -> NDArray[np.bool_]:
         rows = np.flatnonzero(systems["n_stars"] > 1)

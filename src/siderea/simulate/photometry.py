@@ -145,12 +145,19 @@ def observe(
         if not 0 <= share <= 1:
             raise DataError(f"missing: found {share} for {name}; expected a share from 0 to 1")
         model, m = models[name], true[:, column]
-        seen = m + model.sigma(m) * rng.standard_normal(m.size)
+        seen = _noisy(m, model.sigma(m), rng)
         absent = rng.random(m.size) < share
-        absent |= (seen > model.depth) | (seen < model.bright)
+        absent |= ~((seen <= model.depth) & (seen >= model.bright))
         mag[:, column] = np.where(absent, np.nan, seen)
         sigma[:, column] = np.where(absent, np.nan, model.sigma(seen))
     return mag, sigma
+
+
+def _noisy(magnitude: NDArray, sigma: NDArray, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Add the noise to the flux, as it is the flux that is measured; NaN where none is left."""
+    factor = 1 + np.log(10) / 2.5 * sigma * rng.standard_normal(magnitude.size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(magnitude - 2.5 * np.log10(factor))
 
 
 def simulate_photometry(
