@@ -74,7 +74,7 @@ class Atmospheres(Protocol):
 
 
 class IsochroneSet(Protocol):
-    """What is asked of isochrones: see `siderea.isochrones.Isochrones`."""
+    """What is asked of isochrones: see `siderea.simulate.clump.RedClump`."""
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -93,6 +93,10 @@ class IsochroneSet(Protocol):
 
     def heaviest(self, age: Array, fe_h: Array) -> Array:
         """Return the largest initial mass still alive."""
+        ...
+
+    def in_clump(self, mass: Array, age: Array, fe_h: Array) -> NDArray[np.bool_]:
+        """Tell which stars burn helium."""
         ...
 
 

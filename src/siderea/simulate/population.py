@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from siderea.errors import DataError
-from siderea.isochrones import Isochrones, load_default
+from siderea.isochrones import load_default
+from siderea.simulate.clump import RedClump
 from siderea.simulate.components import MILKY_WAY, Component
 from siderea.simulate.draw import Sampler
 from siderea.simulate.galaxy_model import DustDisc
@@ -150,9 +151,9 @@ class Survey:
 
 
 @lru_cache(maxsize=1)
-def isochrones() -> Isochrones:
-    """Return the shipped isochrones."""
-    return load_default()
+def isochrones() -> RedClump:
+    """Return the shipped isochrones with the red clump."""
+    return RedClump(load_default())
 
 
 @lru_cache(maxsize=4)

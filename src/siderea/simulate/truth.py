@@ -5,7 +5,7 @@ Columns, one row per system (unit in brackets; NaN where a star or orbit is abse
 - ``population``, ``age`` [Gyr], ``fe_h``, ``alpha_fe``, ``distance`` [kpc], ``l``, ``b``, ``ra``,
   ``dec`` [deg], ``ebv``, ``n_stars``, ``class``
 - per star, with suffix "", ``_2``, ``_3``: ``mass``, ``teff``, ``logg``, ``radius``,
-  ``luminosity``, ``vsini``, ``vmac``, ``vmic``
+  ``luminosity``, ``vsini``, ``vmac``, ``vmic``; ``clump``: whether the first burns helium
 - ``q``, and per orbit, with suffix "" and ``_outer`` (the third star about the pair): ``period``
   [d], ``eccentricity``, ``inclination``, ``arg_periastron`` [deg, of the first star or the pair],
   ``phase`` (mean anomaly / 2π at `TIME_0`), ``k_1``, ``k_2`` [km/s], ``semi_major_axis`` [R☉]
@@ -81,6 +81,7 @@ def truth(
     table |= _orbit(systems, rng)
     table |= _orbit(systems, rng, outer=True)
     table |= _stars(table, source, rng)
+    table["clump"] = source.isochrones.in_clump(table["mass"], table["age"], table["fe_h"])
     table["time"] = rng.uniform(*dates, n)
     table |= _velocities(table)
     table |= _light(table, source, bands)
