@@ -40,12 +40,10 @@ def padova(path):
     Labels are log Teff, log g, [M/H]; the corrections M + 2.5 log L of ugriz J H Ks. Pre-main
     sequence, later phases than the first giant branch, and the 10 Myr table are left out.
     """
-    rows = []
     with tarfile.open(path) as archive:
-        for member in archive:
-            if member.isfile() and member.name.endswith(".txt") and "Age7" not in member.name:
-                rows.append(np.loadtxt(archive.extractfile(member)))
-    rows = np.vstack(rows)
+        names = [name for name in archive.getnames() if name.endswith(".txt")]
+        older = [name for name in names if "logAge7" not in name]
+        rows = np.vstack([np.loadtxt(archive.extractfile(name)) for name in older])
     rows = rows[(rows[:, 9] >= 1) & (rows[:, 9] <= 3) & (rows[:, 6] > -9)]
     return rows[:, [7, 8, 1]], rows[:, 28:36] + 2.5 * rows[:, 6:7]
 
@@ -59,6 +57,18 @@ def ascending(mass):
     return np.interp(steps, (first + last) / 2, values) + 1e-9 * steps
 
 
+def without_overlaps(rows):
+    """Return the rows with every run of main-sequence rows of falling mass replaced by its mean.
+
+    Where two pieces of the tables' own interpolation meet, the mass steps back by up to 2 % and
+    log Teff by 0.002: no star does. Later phases keep their rows, which do differ at one mass.
+    """
+    fitted = isotonic_regression(rows[:, 1])
+    group = np.cumsum(np.r_[True, (np.diff(fitted) > 0) | (rows[1:, 0] >= FIRST_EEP)])
+    sizes = np.bincount(group)[1:]
+    return np.add.reduceat(rows, np.r_[0, np.cumsum(sizes)[:-1]]) / sizes[:, None]
+
+
 def resample(rows):
     """Return log mass (K,) and columns (K, 7) of one isochrone along the phase.
 
@@ -67,6 +77,7 @@ def resample(rows):
     phase's: a star of the same fraction of the turn-off mass has spent the same fraction of its
     life. Above, the phases are the table's own, stretched near the end to reach the tip.
     """
+    rows = without_overlaps(rows)
     eep, mass = rows[:, 0], np.log10(ascending(rows[:, 1]))
     start = float(np.interp(FIRST_EEP, eep, mass))
     fixed = np.linspace(np.log10(LOWEST), np.log10(FIXED), N_FIXED, endpoint=False)
