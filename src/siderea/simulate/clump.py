@@ -11,13 +11,14 @@ its mean: no horizontal branch, no secondary clump, no mass loss.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.special import ndtri
 
+from siderea.errors import DataError
 from siderea.isochrones import Isochrones
 
 __all__ = ["RedClump"]
@@ -29,7 +30,7 @@ LIFETIME = 0.1
 
 MEAN_KS = -1.61
 SPREAD_KS = 0.17
-"""Mean and spread of the absolute Ks magnitude of the clump; Hawkins et al. (2017), MNRAS 471, 722."""
+"""Mean and spread of the clump's absolute Ks magnitude: Hawkins et al. (2017), MNRAS 471, 722."""
 
 HOTTER = 180.0
 """K above the giant branch at equal luminosity; schematic."""
@@ -66,6 +67,7 @@ class RedClump:
 
     def __init__(self, isochrones: Isochrones) -> None:
         self.isochrones = isochrones
+        self._narrow: dict[tuple[str, ...], Isochrones] = {isochrones.bands: isochrones}
         self._twin = _twin_on_the_branch(isochrones)
 
     @property
@@ -112,13 +114,26 @@ class RedClump:
     ) -> Array:
         """Return absolute magnitudes (N, B); NaN where no such star lives."""
         mass, age, fe_h = _same_shape(mass, age, fe_h)
-        out = np.array(self.isochrones.magnitudes(mass, age, fe_h, bands))
+        narrow = self._with(self.bands if bands is None else tuple(bands))
+        out = np.array(narrow.magnitudes(mass, age, fe_h))
         rows = self._clump_rows(out[:, 0], mass, age, fe_h)
         if rows.size:
             twin, brighter = self._clump(mass[rows], age[rows], fe_h[rows])
-            branch = self.isochrones.magnitudes(twin, age[rows], fe_h[rows], bands)
+            branch = narrow.magnitudes(twin, age[rows], fe_h[rows])
             out[rows] = branch - brighter[:, None]
         return out
+
+    def _with(self, bands: tuple[str, ...]) -> Isochrones:
+        """Return isochrones of these bands alone, cut once: small draws ask for few bands often."""
+        if bands not in self._narrow:
+            table, known = self.isochrones.table, self.bands
+            unknown = [band for band in bands if band not in known]
+            if unknown:
+                raise DataError(f"bands: found {unknown}; expected some of {', '.join(known)}")
+            columns = [0, 1, *(2 + known.index(band) for band in bands)]
+            cut = replace(table, columns=table.columns[..., columns], bands=bands)
+            self._narrow[bands] = Isochrones(cut)
+        return self._narrow[bands]
 
     def _clump_rows(self, plain: Array, mass: Array, age: Array, fe_h: Array) -> NDArray[np.intp]:
         """Return the rows of clump stars among those that the isochrones do not hold (NaN)."""
@@ -134,7 +149,7 @@ class RedClump:
         tip, last = self.isochrones.heaviest(age, fe_h), self.heaviest(age, fe_h)
         quantile = np.clip((mass - tip) / np.maximum(last - tip, 1e-12), 0.005, 0.995)
         twin = tip * (1 - 10 ** self._twin(np.stack([age, fe_h], axis=-1)))
-        ks = self.isochrones.magnitudes(twin, age, fe_h, ["twomass_ks"])[:, 0]
+        ks = self._with(("twomass_ks",)).magnitudes(twin, age, fe_h)[:, 0]
         return twin, ks - (MEAN_KS + SPREAD_KS * ndtri(quantile))
 
 
