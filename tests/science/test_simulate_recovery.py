@@ -105,8 +105,16 @@ def test_a_magnitude_limit_takes_twins_from_its_larger_volume(everyone, limited)
     source = sampler(SurveySettings(bands=("gaia_g",)))
     columns = {name: seen_singles[name].to_numpy() for name in ("mass", "age", "fe_h")}
     j, k = source.isochrones.magnitudes(*columns.values(), ["twomass_j", "twomass_ks"]).T
-    names = [component.name for component in MILKY_WAY]
-    component = np.array([names.index(name) for name in seen_singles["population"]])
+    component = np.array(
+        [
+            next(
+                number
+                for number, c in enumerate(MILKY_WAY)
+                if c.name == name and c.ages[0] <= age <= c.ages[1]
+            )
+            for name, age in zip(seen_singles["population"], seen_singles["age"], strict=True)
+        ]
+    )
     magnitude = v_jk(j, k)
     one, two = (
         source.sightlines.volume(component, magnitude - brighter)
@@ -130,7 +138,7 @@ def test_the_limited_draw_is_the_unlimited_one_with_the_faint_left_out():
     settings = SurveySettings(
         selection=near,
         ranges=(),
-        components=(THIN_DISC,),
+        components=THIN_DISC,
         dust=DustDisc(local=0.5),
         bands=("gaia_g",),
     )

@@ -91,6 +91,8 @@ DEEP = SurveySettings(
         least_latitude=20.0,
         declinations=(-10.0, 80.0),
         distance=(0.05, 60.0),
+        n_fields=300,
+        least_stars=0.0,
         equal_fields=False,
     ),
     ranges=(),
