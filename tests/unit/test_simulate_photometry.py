@@ -19,6 +19,7 @@ def test_error_model_at_its_limits():
     model = BandError(22.0, 0.01)
     assert_allclose(model.sigma(22.0), np.hypot(0.2, 0.01), rtol=1e-6)
     assert_allclose(model.sigma(10.0), 0.01, rtol=1e-2)
+    assert_allclose(model.sigma(24.5), np.sqrt(1e-4 + 0.01 + 3.9), rtol=1e-12)  # the sky rules
     assert (np.diff(model.sigma(np.linspace(14, 22, 50))) > 0).all()
 
 
