@@ -18,9 +18,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from siderea.figures.style import CATEGORICAL, INK, style
 from siderea.io.galah import read_spectra
+from siderea.simulate.multiplicity import multiple_fraction
 from siderea.simulate.population import EMULATOR_RANGES, Survey, SurveySettings, sampler
 from siderea.simulate.selection import NO_SELECTION
 
@@ -33,6 +35,7 @@ HISTOGRAMS = (
     ("rv", "radial velocity / km s⁻¹", np.arange(-200, 201, 20)),
     ("snr", "S/N per pixel, green arm", np.arange(0, 121, 6)),
 )
+LEFT = ("logg", "fe_h", "rv")
 REAL, MADE = CATEGORICAL[1], CATEGORICAL[0]
 
 
@@ -93,7 +96,8 @@ def draw(real: pd.DataFrame, spectra: pd.DataFrame, made: pd.DataFrame, path: Pa
                     label=f"{text}, {values.size:,}",
                 )
             axis.set(xlabel=label, ylabel="share per bin")
-            axis.legend()
+            axis.margins(y=0.25)
+            axis.legend(loc="upper left" if name in LEFT else "upper right")
         axes[0, 0].tick_params(colors=INK)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
@@ -130,6 +134,31 @@ def multiples() -> None:
         )
 
 
+def goodness() -> None:
+    """p of the distributions in a draw that nothing selected."""
+    table = Survey(100_000, 3, SurveySettings(selection=NO_SELECTION, ranges=(), bands=())).stars()
+    pairs, every = table[table["n_stars"] == 2], table[table["n_stars"] > 1]
+    periods = stats.truncnorm(-4.8 / 2.3, 4.76 / 2.3, loc=4.8, scale=2.3)
+    share = multiple_fraction(table["mass"])
+    excess = (len(every) - share.sum()) / np.sqrt((share * (1 - share)).sum())
+    long = pairs[pairs["period"] > 10]
+    log_p = np.log10(long["period"])
+    u = (long["eccentricity"] / (1 - (10**log_p / 2) ** (-2 / 3))) ** (1.6 - 0.7 / (log_p - 0.5))
+    found = {
+        "multiple fraction": 2 * stats.norm.sf(abs(excess)),
+        "share of triples": stats.binomtest(
+            int((every["n_stars"] == 3).sum()), len(every), 0.25
+        ).pvalue,
+        "log P": stats.kstest(np.log10(pairs["period"]), periods.cdf).pvalue,
+        "e": stats.kstest(u, stats.uniform.cdf).pvalue,
+        "cos i": stats.kstest(
+            np.cos(np.deg2rad(every["inclination"])), stats.uniform(-1, 2).cdf
+        ).pvalue,
+    }
+    print(f"100,000 systems, {len(every)} multiple ({len(every) / len(table):.4f}, expected")
+    print(f"{share.mean():.4f}); p:", {name: round(float(p), 3) for name, p in found.items()})
+
+
 def speed() -> None:
     settings = SurveySettings()
     sampler(settings)
@@ -153,6 +182,7 @@ def main() -> None:
     draw(real, spectra, made, options.figure)
     report(real, spectra, made)
     multiples()
+    goodness()
     speed()
 
 

@@ -1,10 +1,11 @@
-"""Draw systems that pass a survey's limits, exactly as often as the Galaxy holds them.
+"""Draw systems that pass a survey's limits, as often as the Galaxy holds them.
 
 Rejection over strata: a stratum is a population, a range of ages and a range of x = 1 − m/m_tip,
 the distance of the primary's mass from the heaviest star alive; small x are the giants, whom the
 initial mass function makes rare and the magnitude limit common. A pilot finds the greatest weight
 (mass function × volume within the limits) of each stratum; candidates are drawn by it and kept
-with probability weight / greatest.
+with probability weight / greatest. Where the pilot missed the greatest weight, systems are lost:
+0.02 % of them under the default settings.
 
 Systems travel as columns, arrays of one length by name: those of
 `siderea.simulate.multiplicity.Companions`, and component, age, fe_h, mass, magnitude (absolute, of
@@ -45,7 +46,7 @@ PILOT_SEED = 20_080_601
 """The pilot belongs to the settings, not to a survey's seed: the same tables for every seed."""
 
 HEADROOM = 1.15
-"""The greatest weight of a stratum is taken to be this times the pilot's greatest."""
+"""The greatest weight of a stratum is taken to be this times the pilot's."""
 
 LARGEST_BATCH = 1 << 15
 
