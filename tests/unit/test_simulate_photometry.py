@@ -23,6 +23,14 @@ def test_error_model_at_its_limits():
     assert (np.diff(model.sigma(np.linspace(14, 22, 50))) > 0).all()
 
 
+def test_gaia_errors_at_twentieth_magnitude():
+    stated = {"gaia_g": (20.0, 0.006), "gaia_bp": (20.4, 0.108), "gaia_rp": (19.3, 0.052)}
+    for name, (magnitude, sigma) in stated.items():
+        assert_allclose(ERRORS[name].sigma(magnitude), sigma, rtol=0.15)
+    seen, _ = observe(np.full((9, 1), 21.5), ["gaia_g"], rng=np.random.default_rng(0))
+    assert np.isnan(seen).all()
+
+
 def test_noise_is_as_large_as_the_errors_say(drawn):
     photometry, truth = drawn
     true = truth[[f"mag_{name}" for name in GRI]].to_numpy()
