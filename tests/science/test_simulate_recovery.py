@@ -161,6 +161,12 @@ def test_a_magnitude_limit_takes_twins_from_its_larger_volume(everyone, limited)
     assert shares[1] > shares[0]
 
 
+def test_giants_and_halo_as_the_survey_counts_them(limited):
+    """Buder et al. (2021): 34 % giants, 4 % halo stars."""
+    assert 0.29 < (limited["logg"] < 3.5).mean() < 0.39
+    assert 0.02 < (limited["population"] == "halo").mean() < 0.06
+
+
 def test_the_limited_draw_is_the_unlimited_one_with_the_faint_left_out():
     """Rejection over strata against brute force: draw everything nearby, keep what is bright."""
     near = replace(

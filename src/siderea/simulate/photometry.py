@@ -81,9 +81,9 @@ ERRORS: dict[str, BandError] = {
     "cfht_u": BandError(23.6, 0.01, 13.0),
     "cahk": BandError(21.5, 0.02, 13.0),
 }
-"""Error models of the surveys: depths are the medians that each survey states (SDSS DR17 imaging
-scope; Pan-STARRS1 3π stacks, Chambers et al. 2016; 2MASS 10σ limits less .75 mag; AllWISE), Gaia's
-give 6, 108 and 52 mmag in G, BP, RP of a star of G = 20 (EDR3), CFHT u and CaHK are round numbers."""
+"""Error models of the surveys. Depths are the medians that each survey states (SDSS DR17 imaging
+scope; Pan-STARRS1 3π stacks, Chambers et al. 2016; 2MASS 10σ limits and .75 mag; AllWISE). Gaia's
+give 6, 108 and 52 mmag in G, BP, RP of a star of G = 20 (EDR3). CFHT u and CaHK: round numbers."""
 
 SDSS = ("sdss_u", "sdss_g", "sdss_r", "sdss_i", "sdss_z")
 
