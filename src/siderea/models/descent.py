@@ -51,6 +51,8 @@ class Descents:
     wavelength : (P,) ndarray
     flux, ivar : (N, V, P) ndarray
     device : torch.device
+    normalised_with : (N, V, P) ndarray, optional
+        The weights of the data's pseudo-continuum, where they are not ``ivar``.
     """
 
     composite: Composite
@@ -58,6 +60,7 @@ class Descents:
     flux: NDArray[np.float64]
     ivar: NDArray[np.float64]
     device: torch.device
+    normalised_with: NDArray[np.float64] | None = None
 
     def objective(self, dtype: torch.dtype, kernel: Kernel) -> Objective:
         """Return χ² in a precision and with an interpolation."""
@@ -78,8 +81,17 @@ class Descents:
         continuum = self.composite.continuum
         if continuum is None:
             return None
-        flat = continuum.projector(self.ivar.reshape(-1, self.ivar.shape[-1]))
+        weights = self.ivar if self.normalised_with is None else self.normalised_with
+        flat = continuum.projector(weights.reshape(-1, weights.shape[-1]))
         return flat.reshape(*self.ivar.shape[:2], *flat.shape[1:])
+
+    def model_flux(self, theta: torch.Tensor) -> NDArray[np.float64]:
+        """Return the models (N, V, P) at parameters (N, D); the data where ivar is 0."""
+        objective = self.objective(torch.float64, self.composite.kernel)
+        rows = torch.arange(len(theta), device=self.device)
+        left = objective.residuals(theta, rows).cpu().numpy()
+        root = np.sqrt(self.ivar)
+        return self.flux - np.divide(left, root, out=np.zeros_like(root), where=root > 0)
 
     def run(self, starts: NDArray, *, tolerance: float, max_iterations: int) -> Minimum:
         """Return the best optimum of every star from its starts (N, K, D).

@@ -14,6 +14,7 @@ from siderea.flags import FitFlag
 from siderea.models.composite import Composite, Single
 from siderea.models.descent import Descents
 from siderea.models.levenberg_marquardt import Minimum
+from siderea.models.model_error import ModelError
 from siderea.models.protocol import DifferentiableModel, FitResult
 from siderea.models.starts import find_starts
 
@@ -35,6 +36,7 @@ def fit(
     *,
     star_id: ArrayLike | None = None,
     start: ArrayLike | None = None,
+    model_error: ModelError | None = None,
     device: str = "cpu",
     tolerance: float = 1e-2,
     max_iterations: int = 60,
@@ -56,6 +58,10 @@ def fit(
         that stand together. Visits are taken in the order of the rows.
     start : (M, D) or (M, K, D) array-like, optional
         Parameters to start from, K starts per star, instead of the grid's.
+    model_error : ModelError, optional
+        What the model itself gets wrong, such as `siderea.models.model_error.LTE`; by default
+        the noise is all there is. χ² and covariance are then those of noise and model error
+        together, and pixels of windows that the model cannot reproduce do not count.
     device : str
         Where the spectra are computed: ``"cpu"`` or ``"cuda"``.
     tolerance : float
@@ -80,13 +86,13 @@ def fit(
     _check(spectra, composite)
     visits = _visits(spectra, composite.n_visits, star_id)
     starts = _given(start, len(visits), len(composite.label_names))
-    place = torch.device(device)
+    search = _Descent(composite, spectra, torch.device(device), tolerance, max_iterations)
     parts = []
     for first in range(0, len(visits), BATCH):
         rows = visits[first : first + BATCH]
         own = None if starts is None else starts[first : first + BATCH]
         data = _clean(spectra, composite, rows)
-        parts.append(_fit_batch(composite, spectra, data, own, place, tolerance, max_iterations))
+        parts.append(_fit_batch(search, data, own, model_error))
     if not parts:
         parts = [_empty(composite, 0, np.zeros(0, dtype=np.int64))]
     merged = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
@@ -183,24 +189,44 @@ def _empty(composite: Composite, n: int, n_pixels: NDArray[np.int64]) -> FitResu
     )
 
 
+@dataclass(frozen=True)
+class _Descent:
+    """What all batches of a fit have in common."""
+
+    composite: Composite
+    spectra: Spectra
+    device: torch.device
+    tolerance: float
+    max_iterations: int
+
+    def over(self, data: _Clean, normalised_with: NDArray[np.float64] | None = None) -> Descents:
+        """Return the ways down for some data."""
+        arrays = self.spectra.wavelength, data.flux, data.ivar
+        return Descents(self.composite, *arrays, self.device, normalised_with)
+
+    def run(self, descents: Descents, starts: NDArray) -> Minimum:
+        """Return the best optimum from starts (N, K, D)."""
+        return descents.run(starts, tolerance=self.tolerance, max_iterations=self.max_iterations)
+
+
 def _fit_batch(
-    composite: Composite,
-    spectra: Spectra,
-    data: _Clean,
-    starts: NDArray | None,
-    device: torch.device,
-    tolerance: float,
-    max_iterations: int,
+    search: _Descent, data: _Clean, starts: NDArray | None, model_error: ModelError | None
 ) -> FitResult:
+    composite = search.composite
     n_pixels = (data.ivar > 0).sum(axis=(1, 2))
     each_visit = np.all((data.ivar > 0).any(axis=2), axis=1)
     out = _empty(composite, len(n_pixels), n_pixels.astype(np.int64))
     enough = np.flatnonzero((n_pixels > len(composite.label_names)) & each_visit)
     if enough.size == 0:
         return out
-    descents = Descents(composite, spectra.wavelength, data.flux[enough], data.ivar[enough], device)
-    own = find_starts(composite, descents) if starts is None else starts[enough]
-    found = descents.run(own, tolerance=tolerance, max_iterations=max_iterations)
+    mine = _Clean(data.flux[enough], data.ivar[enough])
+    own = None if starts is None else starts[enough]
+    if model_error is None:
+        descents = search.over(mine)
+        found = search.run(descents, find_starts(composite, descents) if own is None else own)
+    else:
+        found, mine = _reweighted(search, mine, own, model_error)
+        out.n_pixels[enough] = (mine.ivar > 0).sum(axis=(1, 2))
     at = found.at
     finite = (torch.isfinite(at.chi2) & torch.isfinite(at.normal).all(2).all(1)).cpu().numpy()
     flags = np.where(found.converged.cpu().numpy(), 0, int(FitFlag.NOT_CONVERGED))
@@ -212,6 +238,28 @@ def _fit_batch(
     out.labels[rows], out.covariance[rows] = found.theta.cpu().numpy()[finite], covariance
     out.chi2[rows] = at.chi2.cpu().numpy()[finite]
     return out
+
+
+def _reweighted(
+    search: _Descent, data: _Clean, starts: NDArray | None, model_error: ModelError
+) -> tuple[Minimum, _Clean]:
+    """Fit with the errors that the data's own depths give, then with those of the last fit.
+
+    The pseudo-continuum stays the one that the data were normalised with.
+    """
+    weights = model_error.ivar(data.ivar, data.flux, data.flux)
+    now = _Clean(data.flux, weights)
+    descents = search.over(now, data.ivar)
+    found = search.run(descents, find_starts(search.composite, descents) if starts is None else starts)
+    for _ in range(model_error.passes - 1):
+        model = descents.model_flux(found.theta)
+        rv = search.composite.components(found.theta).rv.cpu().numpy()
+        kept = model_error.kept(search.spectra.wavelength, np.nan_to_num(rv))
+        weights = np.where(kept, model_error.ivar(data.ivar, data.flux, model), 0.0)
+        now = _Clean(data.flux, np.nan_to_num(weights))
+        descents = search.over(now, data.ivar)
+        found = search.run(descents, found.theta.cpu().numpy()[:, None])
+    return found, now
 
 
 def _at_bound(composite: Composite, found: Minimum) -> NDArray[np.bool_]:
