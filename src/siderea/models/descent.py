@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from siderea.models.composite import Binary, Composite
-from siderea.models.levenberg_marquardt import Minimum, minimise
+from siderea.models.levenberg_marquardt import Minimum, Quadratic, minimise
 from siderea.models.objective import Objective
 from siderea.models.shifted_grid import Kernel
 
@@ -19,6 +19,12 @@ __all__ = ["Descents"]
 
 LOOSE = 1.0
 """Tolerance in χ² while the surrogate of the fit's kernel is used."""
+
+COARSE = 3e-4
+"""... and in parts of χ², while several starts of a star are still compared."""
+
+ROUGH = 1e-3
+"""... and where a simpler model only gives the labels to start from."""
 
 STEPS = 2
 """Steps from the starts whose χ² is the lowest, one more than a star has components.
@@ -108,11 +114,14 @@ class Descents:
         kept = self.composite.n_stars
         if k > kept + 1:
             chi2 = fast.value(theta, torch.arange(len(theta), device=self.device))
-            theta, star = self._prune(theta, star, chi2.cpu(), kept + 1)
+            rows = self._prune(theta, star, chi2.cpu(), kept + 1)
+            theta, star = theta[rows], star[rows]
+        known = None
         if k > kept:
             found = self._down(fast, theta, star, LOOSE, STEPS)
-            theta, star = self._prune(found.theta, star, found.at.chi2.cpu(), kept)
-        found = self._down(fast, theta, star, LOOSE, max_iterations)
+            rows = self._prune(found.theta, star, found.at.chi2.cpu(), kept)
+            theta, star, known = found.theta[rows], star[rows], found.at[rows]
+        found = self._down(fast, theta, star, LOOSE, max_iterations, relative=COARSE, known=known)
         best = _first_of_each(star, found.at.chi2)
         star = star[best]
         theta = self._unmirrored(fast, found.theta[best], found.at.chi2[best], star, max_iterations)
@@ -193,12 +202,12 @@ class Descents:
             poor = moved
         return theta
 
-    def quick(self, start: NDArray, *, tolerance: float, max_iterations: int = 30) -> torch.Tensor:
-        """Return where one descent per star ends in single precision, (N, D)."""
+    def quick(self, start: NDArray, *, max_iterations: int = 30) -> torch.Tensor:
+        """Return where one rough descent per star ends in single precision, (N, D)."""
         theta = torch.as_tensor(start, device=self.device)
         star = torch.arange(len(start), device=self.device)
         objective = self.objective(torch.float32, "cubic")
-        return self._down(objective, theta, star, tolerance, max_iterations).theta
+        return self._down(objective, theta, star, LOOSE, max_iterations, relative=ROUGH).theta
 
     def _down(
         self,
@@ -208,6 +217,8 @@ class Descents:
         tolerance: float,
         steps: int,
         damping: float = 1e-3,
+        relative: float = 0.0,
+        known: Quadratic | None = None,
     ) -> Minimum:
         objective.star_of_row = star
         return minimise(
@@ -217,12 +228,14 @@ class Descents:
             tolerance=tolerance,
             max_iterations=steps,
             damping=damping,
+            relative=relative,
+            known=known,
         )
 
     def _prune(
         self, theta: torch.Tensor, star: torch.Tensor, chi2: torch.Tensor, kept: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep the best few rows of each star that are not in one valley."""
+    ) -> torch.Tensor:
+        """Return the best few rows of each star that are not in one valley."""
         names = self.composite.label_names
         scale = torch.tensor([_valley(name) for name in names], dtype=theta.dtype)
         place = (theta / scale.to(theta.device)).cpu().numpy()
@@ -237,8 +250,7 @@ class Descents:
             if len(mine) < kept and apart:
                 mine.append(row)
                 chosen.append(row)
-        rows = torch.as_tensor(chosen, device=theta.device)
-        return theta[rows], star[rows]
+        return torch.as_tensor(chosen, device=theta.device)
 
 
 def _one_star_many_visits(composite: Composite) -> bool:

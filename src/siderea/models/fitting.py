@@ -16,7 +16,7 @@ from siderea.models.descent import Descents
 from siderea.models.levenberg_marquardt import Minimum
 from siderea.models.model_error import ModelError
 from siderea.models.protocol import DifferentiableModel, FitResult
-from siderea.models.starts import find_starts
+from siderea.models.starts import find_starts, simpler
 
 __all__ = ["fit"]
 
@@ -36,6 +36,7 @@ def fit(
     *,
     star_id: ArrayLike | None = None,
     start: ArrayLike | None = None,
+    alone: FitResult | None = None,
     model_error: ModelError | None = None,
     device: str = "cpu",
     tolerance: float = 1e-2,
@@ -58,6 +59,9 @@ def fit(
         that stand together. Visits are taken in the order of the rows.
     start : (M, D) or (M, K, D) array-like, optional
         Parameters to start from, K starts per star, instead of the grid's.
+    alone : FitResult, optional
+        For a binary: the fit of one star to the same spectra, if it was made (of `Single` for
+        `Binary`, of `SB1` for `SB2`). It gives the first labels, which are otherwise fitted anew.
     model_error : ModelError, optional
         What the model itself gets wrong, such as `siderea.models.model_error.LTE`; by default
         the noise is all there is. χ² and covariance are then those of noise and model error
@@ -80,19 +84,22 @@ def fit(
     MediumError
         If spectra and model are in different media.
     DataError
-        If the grids do not fit, a star does not have V visits, or ``start`` has a wrong shape.
+        If the grids do not fit, a star does not have V visits, or ``start`` or ``alone`` is of
+        another shape or model.
     """
     composite = model if isinstance(model, Composite) else Single(model)
     _check(spectra, composite)
     visits = _visits(spectra, composite.n_visits, star_id)
     starts = _given(start, len(visits), len(composite.label_names))
+    known = _known(composite, alone, len(visits))
     search = _Descent(composite, spectra, torch.device(device), tolerance, max_iterations)
     parts = []
     for first in range(0, len(visits), BATCH):
         rows = visits[first : first + BATCH]
-        own = None if starts is None else starts[first : first + BATCH]
+        batch = slice(first, first + BATCH)
+        hints = _Hints(*(None if a is None else a[batch] for a in (starts, known)))
         data = _clean(spectra, composite, rows)
-        parts.append(_fit_batch(search, data, own, model_error))
+        parts.append(_fit_batch(search, data, hints, model_error))
     if not parts:
         parts = [_empty(composite, 0, np.zeros(0, dtype=np.int64))]
     merged = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
@@ -156,6 +163,30 @@ def _given(start: ArrayLike | None, n: int, d: int) -> NDArray[np.float64] | Non
     return values
 
 
+def _known(composite: Composite, alone: FitResult | None, n: int) -> NDArray[np.float64] | None:
+    if alone is None:
+        return None
+    single = simpler(composite)
+    expected = None if single is None else single.label_names
+    if alone.label_names != expected or len(alone.labels) != n:
+        raise DataError(
+            f"alone: found {len(alone.labels)} fits of {', '.join(alone.label_names)}; expected "
+            f"{n} of {'nothing' if expected is None else ', '.join(expected)}"
+        )
+    return alone.labels
+
+
+@dataclass(frozen=True)
+class _Hints:
+    """What is known of M stars beforehand: starts (M, K, D), the fit of one star (M, L)."""
+
+    starts: NDArray[np.float64] | None
+    alone: NDArray[np.float64] | None
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> _Hints:
+        return _Hints(*(None if a is None else a[rows] for a in (self.starts, self.alone)))
+
+
 @dataclass(frozen=True)
 class _Clean:
     """Finite spectra (M, V, P) with ivar 0 wherever nothing can be compared."""
@@ -204,13 +235,16 @@ class _Descent:
         arrays = self.spectra.wavelength, data.flux, data.ivar
         return Descents(self.composite, *arrays, self.device, normalised_with)
 
-    def run(self, descents: Descents, starts: NDArray) -> Minimum:
-        """Return the best optimum from starts (N, K, D)."""
+    def run(self, descents: Descents, hints: _Hints) -> Minimum:
+        """Return the best optimum of N stars."""
+        starts = hints.starts
+        if starts is None:
+            starts = find_starts(self.composite, descents, hints.alone)
         return descents.run(starts, tolerance=self.tolerance, max_iterations=self.max_iterations)
 
 
 def _fit_batch(
-    search: _Descent, data: _Clean, starts: NDArray | None, model_error: ModelError | None
+    search: _Descent, data: _Clean, hints: _Hints, model_error: ModelError | None
 ) -> FitResult:
     composite = search.composite
     n_pixels = (data.ivar > 0).sum(axis=(1, 2))
@@ -220,12 +254,10 @@ def _fit_batch(
     if enough.size == 0:
         return out
     mine = _Clean(data.flux[enough], data.ivar[enough])
-    own = None if starts is None else starts[enough]
     if model_error is None:
-        descents = search.over(mine)
-        found = search.run(descents, find_starts(composite, descents) if own is None else own)
+        found = search.run(search.over(mine), hints[enough])
     else:
-        found, mine = _reweighted(search, mine, own, model_error)
+        found, mine = _reweighted(search, mine, hints[enough], model_error)
         out.n_pixels[enough] = (mine.ivar > 0).sum(axis=(1, 2))
     at = found.at
     finite = (torch.isfinite(at.chi2) & torch.isfinite(at.normal).all(2).all(1)).cpu().numpy()
@@ -241,7 +273,7 @@ def _fit_batch(
 
 
 def _reweighted(
-    search: _Descent, data: _Clean, starts: NDArray | None, model_error: ModelError
+    search: _Descent, data: _Clean, hints: _Hints, model_error: ModelError
 ) -> tuple[Minimum, _Clean]:
     """Fit with the errors that the data's own depths give, then with those of the last fit.
 
@@ -250,7 +282,7 @@ def _reweighted(
     weights = model_error.ivar(data.ivar, data.flux, data.flux)
     now = _Clean(data.flux, weights)
     descents = search.over(now, data.ivar)
-    found = search.run(descents, find_starts(search.composite, descents) if starts is None else starts)
+    found = search.run(descents, hints)
     for _ in range(model_error.passes - 1):
         model = descents.model_flux(found.theta)
         rv = search.composite.components(found.theta).rv.cpu().numpy()
@@ -258,7 +290,7 @@ def _reweighted(
         weights = np.where(kept, model_error.ivar(data.ivar, data.flux, model), 0.0)
         now = _Clean(data.flux, np.nan_to_num(weights))
         descents = search.over(now, data.ivar)
-        found = search.run(descents, found.theta.cpu().numpy()[:, None])
+        found = search.run(descents, _Hints(found.theta.cpu().numpy()[:, None], None))
     return found, now
 
 

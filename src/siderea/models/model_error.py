@@ -78,9 +78,7 @@ class ModelError:
         squared = weight * (flux - model) ** 2
         return weight / np.sqrt(1.0 + squared / self.soft**2)
 
-    def kept(
-        self, wavelength: NDArray[np.float64], rv: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
+    def kept(self, wavelength: NDArray[np.float64], rv: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which pixels (..., P) none of the stars (..., S) at ``rv``, km/s, spoils."""
         factor = doppler_factor(rv)[..., None]
         keep = np.ones((*rv.shape[:-1], wavelength.size), dtype=bool)

@@ -23,13 +23,16 @@ from siderea.models.velocity_grid import (
     template_labels,
 )
 
-__all__ = ["find_starts"]
+__all__ = ["find_starts", "simpler"]
 
 MASS_RATIOS = (0.95, 0.75)
 """Where descents start: far enough apart for the valleys in q, of which χ² can have two."""
 
 FAINT_RATIOS = (0.6, 0.85)
 """Mass ratios at which a companion starts that was found in the residuals of a single star."""
+
+AT_REST = 0.7
+"""Mass ratio at which a companion starts that moves with its primary: no correlation shows it."""
 
 SECOND_PEAK = 20.0
 """km/s from the highest peak of a correlation beyond which another peak is another star."""
@@ -75,8 +78,17 @@ class _Search:
         return power.unflatten(0, flux.shape[:2]).cpu().numpy(), labels
 
 
-def find_starts(composite: Composite, data: Descents) -> NDArray[np.float64]:
+def find_starts(
+    composite: Composite, data: Descents, alone: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return starts (N, K, D) for a batch of stars.
+
+    Parameters
+    ----------
+    composite : Composite
+    data : Descents
+    alone : (N, L) ndarray, optional
+        For a binary, what `simpler` fits to the data, where that is known; NaN where not.
 
     Raises
     ------
@@ -90,10 +102,11 @@ def find_starts(composite: Composite, data: Descents) -> NDArray[np.float64]:
             return _steady(composite, data)
         if isinstance(composite, SB1):
             return _sb1(composite, data)
-        if isinstance(composite, Binary):
-            return _binary(composite, data)
-        if isinstance(composite, SB2):
-            return _sb2(composite, data)
+        if isinstance(composite, Binary | SB2):
+            if alone is None or not np.isfinite(alone).all():
+                alone = _alone(composite, data)
+            two = _binary if isinstance(composite, Binary) else _sb2
+            return two(composite, data, alone)  # type: ignore[arg-type]
         if isinstance(composite, Triple):
             return _triple(composite, data)
     raise DataError(f"{type(composite).__name__}: no rule for its starts; give start=")
@@ -146,10 +159,30 @@ def _sb1(composite: SB1, data: Descents) -> NDArray[np.float64]:
     return _single_starts(search, power, labels)
 
 
+def simpler(composite: Composite) -> Composite | None:
+    """Return the composite of one star whose fit gives a binary its first labels."""
+    if isinstance(composite, Binary):
+        return Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
+    if isinstance(composite, SB2):
+        base = composite.base
+        return SB1(
+            Single(base.model, base.continuum, base.kernel, base.rv_range), composite.n_visits
+        )
+    return None
+
+
+def _alone(composite: Composite, data: Descents) -> NDArray[np.float64]:
+    """Fit the simpler model, roughly."""
+    single = simpler(composite)
+    assert single is not None
+    starts = _steady if isinstance(single, Single) else _sb1
+    return _fitted(single, data, starts(single, data))  # type: ignore[arg-type]
+
+
 def _fitted(composite: Composite, data: Descents, start: NDArray) -> NDArray[np.float64]:
     """Return a quick fit (N, D) in single precision from one start per star."""
     simpler = Descents(composite, data.wavelength, data.flux, data.ivar, data.device)
-    return simpler.quick(start[:, 0], tolerance=LOOSE).cpu().numpy()
+    return simpler.quick(start[:, 0]).cpu().numpy()
 
 
 def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float64]:
@@ -218,11 +251,10 @@ def _pair_powers(
     return theta, power.unflatten(0, (-1, n_visits)).cpu().numpy()
 
 
-def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
-    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; and two from residuals."""
+def _binary(composite: Binary, data: Descents, alone: NDArray) -> NDArray[np.float64]:
+    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; two from residuals; one at rest."""
     search = _Search.of(composite, data, _reach(composite.rv_range))
     single = Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
-    alone = _fitted(single, data, _steady(single, data))
     velocities, starts = search.grid.velocities, []
     lags = np.arange(velocities.size)
     sides = np.sign(lags[:, None] - lags[None, :])
@@ -234,12 +266,12 @@ def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
             one, two = np.divmod(best, velocities.size)
             starts.append(_with(composite, theta, rv_1=velocities[one], rv_2=velocities[two]))
     second = _residual_velocity(search, single, alone)
-    for q in FAINT_RATIOS:
+    for q, velocity in (*((q, second) for q in FAINT_RATIOS), (AT_REST, alone[:, -1])):
         theta = _theta_at(composite, alone, q)
         for column, name in enumerate(composite.label_names):
             if name.endswith("_1") and is_broadening(name[:-2]):
                 theta[:, column] = alone[:, composite.model.label_names.index(name[:-2])]
-        starts.append(_with(composite, theta, rv_1=alone[:, -1], rv_2=second))
+        starts.append(_with(composite, theta, rv_1=alone[:, -1], rv_2=velocity))
     return np.stack(starts, 1)
 
 
@@ -264,13 +296,10 @@ def _residual_velocity(search: _Search, simpler: Composite, theta: NDArray) -> N
     return search.grid.velocities[power.sum(1).max(1).argmax(1)]
 
 
-def _sb2(composite: SB2, data: Descents) -> NDArray[np.float64]:
+def _sb2(composite: SB2, data: Descents, alone: NDArray) -> NDArray[np.float64]:
     """At each mass ratio the line of momentum that explains most, and its mirror image."""
     base, n_visits = composite.base, composite.n_visits
     search = _Search.of(composite, data, _reach(base.rv_range))
-    single = Single(base.model, base.continuum, base.kernel, base.rv_range)
-    sb1 = SB1(single, n_visits)
-    alone = _fitted(sb1, data, _sb1(sb1, data))
     velocities, starts = search.grid.velocities, []
     names = composite.label_names
     first_rv = names.index("rv_1")
@@ -296,7 +325,7 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     options = (composite.pairing, composite.shared, composite.continuum, composite.kernel)
     binary = Binary(composite.model, *options, composite.rv_range)
     pairs = Descents(binary, data.wavelength, data.flux, data.ivar, data.device)
-    found = pairs.run(_binary(binary, pairs), tolerance=LOOSE, max_iterations=30)
+    found = pairs.run(find_starts(binary, pairs), tolerance=LOOSE, max_iterations=30)
     two = found.theta.cpu().numpy()
     third = _residual_velocity(search, binary, two)
     theta = _theta_at(composite, _primary(binary, two), FAINT_RATIOS[0])
