@@ -252,7 +252,7 @@ def _pair_powers(
 
 
 def _binary(composite: Binary, data: Descents, alone: NDArray) -> NDArray[np.float64]:
-    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; two from residuals; one at rest."""
+    """The best pairs at each mass ratio, either way round; two from residuals; one at rest."""
     search = _Search.of(composite, data, _reach(composite.rv_range))
     single = Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
     velocities, starts = search.grid.velocities, []
