@@ -57,8 +57,6 @@ class Descents:
     wavelength : (P,) ndarray
     flux, ivar : (N, V, P) ndarray
     device : torch.device
-    normalised_with : (N, V, P) ndarray, optional
-        The weights of the data's pseudo-continuum, where they are not ``ivar``.
     """
 
     composite: Composite
@@ -66,7 +64,6 @@ class Descents:
     flux: NDArray[np.float64]
     ivar: NDArray[np.float64]
     device: torch.device
-    normalised_with: NDArray[np.float64] | None = None
 
     def objective(self, dtype: torch.dtype, kernel: Kernel) -> Objective:
         """Return χ² in a precision and with an interpolation."""
@@ -87,8 +84,7 @@ class Descents:
         continuum = self.composite.continuum
         if continuum is None:
             return None
-        weights = self.ivar if self.normalised_with is None else self.normalised_with
-        flat = continuum.projector(weights.reshape(-1, weights.shape[-1]))
+        flat = continuum.projector(self.ivar.reshape(-1, self.ivar.shape[-1]))
         return flat.reshape(*self.ivar.shape[:2], *flat.shape[1:])
 
     def model_flux(self, theta: torch.Tensor) -> NDArray[np.float64]:

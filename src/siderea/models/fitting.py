@@ -65,7 +65,8 @@ def fit(
     model_error : ModelError, optional
         What the model itself gets wrong, such as `siderea.models.model_error.LTE`; by default
         the noise is all there is. χ² and covariance are then those of noise and model error
-        together, and pixels of windows that the model cannot reproduce do not count.
+        together, pixels of windows that the model cannot reproduce do not count, and a
+        pseudo-continuum is fitted anew with these errors.
     device : str
         Where the spectra are computed: ``"cpu"`` or ``"cuda"``.
     tolerance : float
@@ -230,10 +231,10 @@ class _Descent:
     tolerance: float
     max_iterations: int
 
-    def over(self, data: _Clean, normalised_with: NDArray[np.float64] | None = None) -> Descents:
+    def over(self, data: _Clean) -> Descents:
         """Return the ways down for some data."""
         arrays = self.spectra.wavelength, data.flux, data.ivar
-        return Descents(self.composite, *arrays, self.device, normalised_with)
+        return Descents(self.composite, *arrays, self.device)
 
     def run(self, descents: Descents, hints: _Hints) -> Minimum:
         """Return the best optimum of N stars."""
@@ -277,21 +278,33 @@ def _reweighted(
 ) -> tuple[Minimum, _Clean]:
     """Fit with the errors that the data's own depths give, then with those of the last fit.
 
-    The pseudo-continuum stays the one that the data were normalised with.
+    A pseudo-continuum is fitted anew with these errors, to data and model alike.
     """
     weights = model_error.ivar(data.ivar, data.flux, data.flux)
-    now = _Clean(data.flux, weights)
-    descents = search.over(now, data.ivar)
+    now = _renormalised(search.composite, data.flux, weights)
+    descents = search.over(now)
     found = search.run(descents, hints)
     for _ in range(model_error.passes - 1):
         model = descents.model_flux(found.theta)
         rv = search.composite.components(found.theta).rv.cpu().numpy()
         kept = model_error.kept(search.spectra.wavelength, np.nan_to_num(rv))
-        weights = np.where(kept, model_error.ivar(data.ivar, data.flux, model), 0.0)
-        now = _Clean(data.flux, np.nan_to_num(weights))
-        descents = search.over(now, data.ivar)
+        weights = np.where(kept, model_error.ivar(data.ivar, now.flux, model), 0.0)
+        now = _renormalised(search.composite, data.flux, np.nan_to_num(weights))
+        descents = search.over(now)
         found = search.run(descents, _Hints(found.theta.cpu().numpy()[:, None], None))
     return found, now
+
+
+def _renormalised(composite: Composite, flux: NDArray, ivar: NDArray) -> _Clean:
+    """Return the data with the continuum that these weights give, where the model has one."""
+    continuum = composite.continuum
+    if continuum is None:
+        return _Clean(flux, ivar)
+    rows = flux.reshape(-1, flux.shape[-1]), ivar.reshape(-1, flux.shape[-1])
+    level = continuum.fit(*rows).reshape(flux.shape)
+    known = np.isfinite(level) & (level > 0)
+    new = np.divide(flux, level, out=np.ones_like(flux), where=known)
+    return _Clean(new, np.where(known, ivar, 0.0))
 
 
 def _at_bound(composite: Composite, found: Minimum) -> NDArray[np.bool_]:
