@@ -133,10 +133,21 @@ class _LabelNetwork:
 
     def __call__(self, labels: torch.Tensor) -> torch.Tensor:
         """Return the outputs (..., O) for labels (..., L), differentiable."""
-        return _Evaluated.apply(labels, self)
+        return _Evaluated.apply(labels, self.beside(labels))
+
+    @cached_property
+    def _elsewhere(self) -> dict[torch.device, _LabelNetwork]:
+        """Hold the network on each device that was asked for."""
+        return {self.low.device: self}
+
+    def beside(self, labels: torch.Tensor) -> _LabelNetwork:
+        """Return the network on the device of the labels."""
+        if labels.device not in self._elsewhere:
+            self._elsewhere[labels.device] = self.to(labels.device)
+        return self._elsewhere[labels.device]
 
     def layers(self, labels: torch.Tensor) -> list[torch.Tensor]:
-        """Return the output of every layer."""
+        """Return the output of every layer; the network is on the device of the labels."""
         out = [(labels - self.low) / self.width - 0.5]
         for weight, bias in zip(self.weights, self.biases, strict=True):
             if len(out) > 1:
@@ -281,8 +292,8 @@ class BinspecModel:
         projector = pseudo_continuum.projector(np.ones(wavelength.size))[0]
         shape = pseudo_continuum.basis().T * (FNU_TO_FLAMBDA / wavelength**2)
         # Only the pseudo-continuum of the flux network is used: it needs the continuum pixels only.
-        self._reduce = torch.tensor(projector.T.copy()).to(like)
-        self._shape = torch.tensor(shape).to(like)
+        self._reduce = torch.from_numpy(projector.T.copy()).to(like)
+        self._shape = torch.from_numpy(shape).to(like)
 
     def to(
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64

@@ -184,10 +184,10 @@ class Descents:
         for _ in range(KINK_ROUNDS):
             if poor.numel() == 0:
                 break
-            moves = _moves(len(velocities), step)
+            moves = torch.as_tensor(_moves(len(velocities), step), device=self.device)
             trial = theta[poor].repeat_interleave(len(moves), 0)
             for number, move in enumerate(moves):
-                trial[number :: len(moves), velocities] += move.to(trial)
+                trial[number :: len(moves), velocities] += move
             mine = star[poor].repeat_interleave(len(moves))
             tried = self._down(objective, trial, mine, tolerance, max_iterations)
             best = tried.at.chi2.reshape(-1, len(moves)).argmin(1)
@@ -233,8 +233,7 @@ class Descents:
     ) -> torch.Tensor:
         """Return the best few rows of each star that are not in one valley."""
         names = self.composite.label_names
-        scale = torch.tensor([_valley(name) for name in names], dtype=theta.dtype)
-        place = (theta / scale.to(theta.device)).cpu().numpy()
+        place = theta.cpu().numpy() / np.array([_valley(name) for name in names])
         chosen = []
         order, owner = _by_star_and_chi2(star.cpu(), chi2).tolist(), star.tolist()
         taken: dict[int, list[int]] = {}
@@ -253,11 +252,11 @@ def _one_star_many_visits(composite: Composite) -> bool:
     return composite.n_stars == 1 and composite.n_visits > 1
 
 
-def _moves(n: int, step: float) -> list[torch.Tensor]:
-    """Return steps by a pixel of n velocities: all combinations of up to three, else one by one."""
+def _moves(n: int, step: float) -> NDArray[np.float64]:
+    """Return steps (M, n) of a pixel: all combinations of up to three, else one by one."""
     if n <= 3:
-        return [torch.tensor(m) for m in product((-step, 0.0, step), repeat=n) if any(m)]
-    return [sign * step * unit for unit in torch.eye(n) for sign in (-1, 1)]
+        return np.array([m for m in product((-step, 0.0, step), repeat=n) if any(m)])
+    return np.concatenate([step * np.eye(n), -step * np.eye(n)])
 
 
 def _valley(name: str) -> float:

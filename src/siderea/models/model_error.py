@@ -49,7 +49,7 @@ class ModelError:
     floor: float = 0.005
     excluded: tuple[tuple[float, float], ...] = ()
     soft: float = np.inf
-    passes: int = 3
+    passes: int = 6
 
     def __post_init__(self) -> None:
         if self.depth < 0 or self.floor < 0 or not self.soft > 0 or self.passes < 1:

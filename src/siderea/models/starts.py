@@ -185,7 +185,9 @@ def _fitted(composite: Composite, data: Descents, start: NDArray) -> NDArray[np.
     return simpler.quick(start[:, 0]).cpu().numpy()
 
 
-def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float64]:
+def _theta_at(
+    binary: Composite, labels: NDArray, q: float, device: torch.device
+) -> NDArray[np.float64]:
     """Return parameters (N, D) of a multiple with a primary of given labels, velocities 0."""
     known = dict(zip(binary.model.label_names, labels.T, strict=False))
     theta = np.zeros((len(labels), len(binary.label_names)))
@@ -197,7 +199,7 @@ def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float6
         if base in ("q", "radius_ratio"):
             theta[:, column] = q
         elif name == "mass":
-            theta[:, column] = _mass_of(binary, known)
+            theta[:, column] = _mass_of(binary, known, device)
         elif base in known:
             value = known[base]
             if is_broadening(base):
@@ -223,22 +225,27 @@ def _neutral(model: DifferentiableModel, labels: NDArray) -> NDArray[np.float64]
     return out
 
 
-def _mass_of(binary: Composite, known: dict[str, NDArray]) -> NDArray[np.float64]:
+def _mass_of(
+    binary: Composite, known: dict[str, NDArray], device: torch.device
+) -> NDArray[np.float64]:
     """Return the mass of a star of middle age whose temperature is nearest to the known one."""
     pairing = binary.pairing  # type: ignore[attr-defined]
     assert isinstance(pairing, ByIsochrone)
-    masses = torch.linspace(*pairing.masses, 64, dtype=torch.float64)
-    age = torch.full_like(masses, 0.5 * sum(pairing.ages))
-    fe_h = torch.as_tensor(known["fe_h"])[:, None].expand(-1, 64)
-    teff, _, _ = pairing.star(masses.expand_as(fe_h), age.expand_as(fe_h), fe_h)
-    return masses[(teff - torch.as_tensor(known["teff"])[:, None]).abs().argmin(1)].numpy()
+    masses = np.linspace(*pairing.masses, 64)
+    fe_h = np.repeat(known["fe_h"][:, None], masses.size, axis=1)
+    age = np.full_like(fe_h, 0.5 * sum(pairing.ages))
+    every = (
+        torch.as_tensor(a, device=device) for a in (np.tile(masses, (len(fe_h), 1)), age, fe_h)
+    )
+    teff = pairing.star(*every)[0].cpu().numpy()
+    return masses[np.abs(teff - known["teff"][:, None]).argmin(axis=1)]
 
 
 def _pair_powers(
     search: _Search, binary: Composite, labels: NDArray, q: float, n_visits: int
 ) -> tuple[NDArray, NDArray]:
     """Return parameters (N, D) at one mass ratio and the power (N, V, lags, lags) of the pair."""
-    theta = _theta_at(binary, labels, q)
+    theta = _theta_at(binary, labels, q, search.data.device)
     stars = binary.components(torch.as_tensor(theta, device=search.data.device))
     flat = stars.labels.flatten(0, 1)
     flux = search.model.normalised(flat).to(torch.float32)
@@ -267,7 +274,7 @@ def _binary(composite: Binary, data: Descents, alone: NDArray) -> NDArray[np.flo
             starts.append(_with(composite, theta, rv_1=velocities[one], rv_2=velocities[two]))
     second = _residual_velocity(search, single, alone)
     for q, velocity in (*((q, second) for q in FAINT_RATIOS), (AT_REST, alone[:, -1])):
-        theta = _theta_at(composite, alone, q)
+        theta = _theta_at(composite, alone, q, data.device)
         for column, name in enumerate(composite.label_names):
             if name.endswith("_1") and is_broadening(name[:-2]):
                 theta[:, column] = alone[:, composite.model.label_names.index(name[:-2])]
@@ -328,7 +335,8 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     found = pairs.run(find_starts(binary, pairs), tolerance=LOOSE, max_iterations=30)
     two = found.theta.cpu().numpy()
     third = _residual_velocity(search, binary, two)
-    theta = _theta_at(composite, _primary(binary, two), FAINT_RATIOS[0])
+    primary = _primary(binary, two, data.device)
+    theta = _theta_at(composite, primary, FAINT_RATIOS[0], data.device)
     for column, name in enumerate(composite.label_names):
         source = {"q_2": "q", "radius_ratio_2": "radius_ratio"}.get(name, name)
         if source in binary.label_names:
@@ -342,5 +350,6 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     return np.stack(starts, 1)
 
 
-def _primary(binary: Binary, theta: NDArray) -> NDArray[np.float64]:
-    return binary.components(torch.as_tensor(theta)).labels[:, 0].cpu().numpy()
+def _primary(binary: Binary, theta: NDArray, device: torch.device) -> NDArray[np.float64]:
+    stars = binary.components(torch.as_tensor(theta, device=device))
+    return stars.labels[:, 0].cpu().numpy()
