@@ -20,7 +20,10 @@ import numpy as np
 
 DATA_GRID, INPUTS = "synthetic_galah_grid", "synthesis_inputs"
 HOTTEST, POOREST = 5700.0, -1.6
-"""K, dex: beyond these the molecules change the flux by less than 0.002 of rms."""
+"""K, dex: within these the molecules are sampled densely."""
+
+HOT, RICH = 9, -0.5
+"""Every ninth model is hotter, and not poorer than this, so that their end is known too."""
 
 SPACING = np.array([0.12, 1.6, 0.6, 0.5, 2.0])
 """In 5040/teff and the other labels: distances at which molecules change alike."""
@@ -29,37 +32,50 @@ LEFT_OUT = (822, 823)
 WEAKEST = 2.7
 
 
-def order(labels: np.ndarray) -> np.ndarray:
-    """Return rows of the grid, each as far as can be from those before it."""
-    rows = np.flatnonzero((labels[:, 0] < HOTTEST) & (labels[:, 2] > POOREST))
+def order(labels: np.ndarray) -> list[int]:
+    """Return rows of the grid in the order in which they are made."""
+    cool = spread(labels, (labels[:, 0] < HOTTEST) & (labels[:, 2] > POOREST))
+    hot = iter(spread(labels, (labels[:, 0] >= HOTTEST) & (labels[:, 2] > RICH)))
+    rows: list[int] = []
+    for number, row in enumerate(cool, 1):
+        rows.append(row)
+        rows += [next(hot)] if number % (HOT - 1) == 0 else []
+    return rows
+
+
+def spread(labels: np.ndarray, chosen: np.ndarray) -> list[int]:
+    """Return the chosen rows, each as far as can be from those before it."""
+    rows = np.flatnonzero(chosen)
     places = np.c_[5040 / labels[rows, 0], labels[rows, 1:]] / SPACING
-    chosen = [int(np.argmin(((places - places.mean(0)) ** 2).sum(1)))]
-    distance = ((places - places[chosen[0]]) ** 2).sum(1)
-    while len(chosen) < len(rows):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, ((places - places[chosen[-1]]) ** 2).sum(1))
-        distance[chosen] = -1
-    return rows[chosen]
+    picked = [int(np.argmin(((places - places.mean(0)) ** 2).sum(1)))]
+    distance = ((places - places[picked[0]]) ** 2).sum(1)
+    while len(picked) < len(rows):
+        picked.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((places - places[picked[-1]]) ** 2).sum(1))
+        distance[picked] = -1
+    return rows[picked].tolist()
 
 
 def synthesise(data: Path, folder: Path, part: str) -> None:
     from siderea.io.synthesis_inputs import read_atmospheres, read_line_list
-    from siderea.models.synthesis import Synthesiser
+    from siderea.models.synthesis import BANDS, Synthesiser
 
     with np.load(data / DATA_GRID / "red.npz") as file:
         labels = file["labels"].astype(float)
     atmospheres = read_atmospheres(data / INPUTS / "si_odf_atmospheres.npz")
     lines = read_line_list(data / INPUTS / "galah_dr3_linelist.h5", molecules=True)
-    lines = lines[~np.isin(lines.element, LEFT_OUT)]
+    lines = lines[~np.isin(lines.element, LEFT_OUT)].to("air")
     mine, parts = (int(v) for v in part.split("/"))
     folder.mkdir(parents=True, exist_ok=True)
     for row in order(labels)[mine::parts]:
         path = folder / f"row{row}.npz"
         if path.exists():
             continue
-        strong = lines.strong(labels[row, 0], WEAKEST)
-        bands = Synthesiser(atmospheres, strong)(labels[row])
-        np.savez(path, flux=np.concatenate([b.flux for b in bands]).astype("f4"))
+        pieces = []
+        for band in BANDS:
+            strong = lines.between(band.start, band.end).strong(labels[row, 0], WEAKEST)
+            pieces += Synthesiser(atmospheres, strong, (band,))(labels[row])
+        np.savez(path, flux=np.concatenate([piece.flux for piece in pieces]).astype("f4"))
         print(row, labels[row].round(2), flush=True)
 
 
