@@ -18,6 +18,11 @@ METHODS: dict[str, tuple[str, ...]] = {
     "wavelength": ("Ciddor1996",),
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
+    "emulator": ("Ting2019",),
+    "cannon": ("Ness2015", "Casey2016", "Ho2017"),
+    "decoder": ("LeungBovy2019",),
+    "binspec": ("ElBadry2018a", "ElBadry2018b"),
+    "fitting": ("ElBadry2018b", "ZuckerMazeh1994"),
 }
 """Which entries each method rests on."""
 
