@@ -22,6 +22,11 @@ METHODS: dict[str, tuple[str, ...]] = {
     "multiplicity": ("DuquennoyMayor1991", "Raghavan2010", "MoeDiStefano2017", "Mardling2001"),
     "orbits": ("Markley1995", "Eggleton1983"),
     "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
+    "emulator": ("Ting2019",),
+    "cannon": ("Ness2015", "Casey2016", "Ho2017"),
+    "decoder": ("LeungBovy2019",),
+    "binspec": ("ElBadry2018a", "ElBadry2018b"),
+    "fitting": ("ElBadry2018b", "ZuckerMazeh1994"),
 }
 """Which entries each method rests on."""
 

@@ -334,3 +334,67 @@ def test_bounded_minimum_is_that_of_scipy(seed):
     )
     assert found.converged.all()
     assert found.at.chi2.item() == pytest.approx(expected.fun, abs=1e-6)
+
+
+def test_the_fit_of_one_star_saves_the_binary_its_own(model):
+    theta = [[5800.0, 4.4, 0.0, 0.8, 6.0, 9.0, -31.0, 43.0]] * 2
+    spectra = observed(Binary(model), theta)
+    alone = fit(spectra, Single(model))
+    anew, shared = fit(spectra, Binary(model)), fit(spectra, Binary(model), alone=alone)
+    np.testing.assert_allclose(shared.chi2, anew.chi2, atol=0.02)
+    with pytest.raises(DataError, match="alone"):
+        fit(spectra, Binary(model), alone=shared)
+    with pytest.raises(DataError, match="alone"):
+        fit(spectra, Single(model), alone=alone)
+
+
+def test_a_lost_star_in_the_fit_of_one_does_not_hurt(model):
+    theta = [[5800.0, 4.4, 0.0, 0.8, 6.0, 9.0, -31.0, 43.0]] * 2
+    spectra = observed(Binary(model), theta)
+    spectra.ivar[0] = 0
+    alone = fit(spectra, Single(model))
+    found = fit(spectra, Binary(model), alone=alone)
+    assert found.flags[0] & FitFlag.BAD_DATA
+    assert np.isfinite(found.chi2[1])
+
+
+@pytest.mark.parametrize("kind", [Single, Binary])
+def test_every_tensor_of_a_fit_is_made_on_the_device_of_the_fit(model, continuum, kind):
+    """No GPU is needed: whatever forgets its device is made on "meta", and cannot be mixed."""
+    composite = kind(model, continuum=continuum)
+    theta = SUN if kind is Single else [5800.0, 4.4, 0.0, 0.8, 6.0, 9.0, -31.0, 43.0]
+    spectra = observed(composite, theta)
+    expected = fit(spectra, composite)
+    with torch.device("meta"):
+        found = fit(spectra, composite)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+def bowl(calls):
+    def objective(theta, rows):
+        calls.append(len(rows))
+        normal = 2 * torch.eye(2, dtype=torch.float64).expand(len(theta), 2, 2)
+        return Quadratic(2 * theta.square().sum(1) + 1000, -2 * theta, normal)
+
+    return objective
+
+
+def wide(theta):
+    return theta - 100, theta + 100
+
+
+def test_a_known_start_is_not_evaluated_again():
+    start, calls = torch.ones((3, 2), dtype=torch.float64), []
+    known = bowl([])(start, torch.arange(3))
+    found = minimise(bowl(calls), start, wide, known=known)
+    without = []
+    same = minimise(bowl(without), start, wide)
+    torch.testing.assert_close(found.theta, same.theta)
+    assert len(calls) == len(without) - 1
+
+
+def test_a_descent_ends_where_little_of_chi2_is_left_to_gain():
+    start, calls = torch.ones((1, 2), dtype=torch.float64), []
+    found = minimise(bowl(calls), start, wide, relative=0.01)
+    assert found.converged.all()
+    assert len(calls) == 1

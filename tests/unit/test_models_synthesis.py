@@ -119,3 +119,24 @@ def test_wrong_labels_are_refused(atmospheres, monkeypatch):
     monkeypatch.setattr(synthesis, "require_pysme", lambda: None)
     with pytest.raises(DataError, match="expected \\(5,\\)"):
         Synthesiser(atmospheres, lines())([5500, 4, 0])
+
+
+MOLECULES = {
+    "element": np.array([607, 606, 112, 822, 26]),
+    "wavelength": np.arange(5000.0, 5005.0),
+}
+
+
+def test_molecules_have_their_names():
+    assert lines(**MOLECULES).species == ["CN 1", "C2 2", "MgH 1", "TiO 1", "Fe 2"]
+    assert lines(**MOLECULES).molecular.tolist() == [True] * 4 + [False]
+
+
+def test_weak_lines_of_a_molecule_are_left_out_and_atoms_never():
+    columns = {"element": np.array([607, 607, 607, 26, 26]), "excitation": np.zeros(5)}
+    log_gf = np.array([-1.0, -2.0, -5.0, -1.0, -9.0])
+    kept = lines(**columns, log_gf=log_gf, wavelength=np.arange(5000.0, 5005.0)).strong(5040.0, 2.0)
+    assert kept.log_gf.tolist() == [-1.0, -2.0, -1.0, -9.0]
+    excited = columns | {"excitation": np.array([0.0, 2.0, 0.0, 9.0, 9.0])}
+    kept = lines(**excited, log_gf=log_gf, wavelength=np.arange(5000.0, 5005.0)).strong(5040.0, 2.0)
+    assert kept.log_gf.tolist() == [-1.0, -1.0, -9.0]

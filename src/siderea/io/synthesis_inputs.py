@@ -48,14 +48,16 @@ def read_atmospheres(path: str | Path) -> AtmosphereGrid:
         raise NotThisProductError(path, str(error), EXPECTED_ATMOSPHERES) from error
 
 
-def read_line_list(path: str | Path) -> LineList:
-    """Read the atomic lines of the GALAH DR3 line list, as Korg distributes it.
+def read_line_list(path: str | Path, *, molecules: bool = False) -> LineList:
+    """Read the lines of the GALAH DR3 line list, as Korg distributes it.
 
     Parameters
     ----------
     path : path-like
         ``.h5``; wavelengths are in **vacuum**, single precision. A species is three atomic
-        numbers: a line is atomic where only one of them is not zero. Molecules are left out.
+        numbers: a line is atomic where only one of them is not zero.
+    molecules : bool
+        Whether to read those of diatomic molecules too; others are always left out.
 
     Returns
     -------
@@ -76,16 +78,19 @@ def read_line_list(path: str | Path) -> LineList:
     try:
         with h5py.File(path) as content:
             formula = content["formula"][:].astype(np.int64)
-            atomic = np.count_nonzero(formula, axis=1) == 1
+            atoms = np.sort(formula, axis=1)[:, ::-1]
+            n_atoms = np.count_nonzero(formula, axis=1)
+            chosen = (n_atoms == 1) | (molecules & (n_atoms == 2))
+            code = np.where(n_atoms == 1, atoms[:, 0], 100 * atoms[:, 1] + atoms[:, 0])
             return LineList(
-                wavelength=content["wl"][:].astype(np.float64)[atomic],
-                element=formula.max(axis=1)[atomic],
-                ionisation=content["ionization"][:].astype(np.int64)[atomic],
-                excitation=content["E_lo"][:].astype(np.float64)[atomic],
-                log_gf=content["log_gf"][:].astype(np.float64)[atomic],
-                gamma_radiative=content["gamma_rad"][:].astype(np.float64)[atomic],
-                gamma_stark=content["gamma_stark"][:].astype(np.float64)[atomic],
-                van_der_waals=content["vdW"][:].astype(np.float64)[atomic],
+                wavelength=content["wl"][:].astype(np.float64)[chosen],
+                element=code[chosen],
+                ionisation=content["ionization"][:].astype(np.int64)[chosen],
+                excitation=content["E_lo"][:].astype(np.float64)[chosen],
+                log_gf=content["log_gf"][:].astype(np.float64)[chosen],
+                gamma_radiative=content["gamma_rad"][:].astype(np.float64)[chosen],
+                gamma_stark=content["gamma_stark"][:].astype(np.float64)[chosen],
+                van_der_waals=content["vdW"][:].astype(np.float64)[chosen],
                 medium="vacuum",
             )
     except (OSError, KeyError) as error:

@@ -133,10 +133,21 @@ class _LabelNetwork:
 
     def __call__(self, labels: torch.Tensor) -> torch.Tensor:
         """Return the outputs (..., O) for labels (..., L), differentiable."""
-        return _Evaluated.apply(labels, self)
+        return _Evaluated.apply(labels, self.beside(labels))
+
+    @cached_property
+    def _elsewhere(self) -> dict[torch.device, _LabelNetwork]:
+        """Hold the network on each device that was asked for."""
+        return {self.low.device: self}
+
+    def beside(self, labels: torch.Tensor) -> _LabelNetwork:
+        """Return the network on the device of the labels."""
+        if labels.device not in self._elsewhere:
+            self._elsewhere[labels.device] = self.to(labels.device)
+        return self._elsewhere[labels.device]
 
     def layers(self, labels: torch.Tensor) -> list[torch.Tensor]:
-        """Return the output of every layer."""
+        """Return the output of every layer; the network is on the device of the labels."""
         out = [(labels - self.low) / self.width - 0.5]
         for weight, bias in zip(self.weights, self.biases, strict=True):
             if len(out) > 1:
@@ -173,6 +184,22 @@ class _Evaluated(torch.autograd.Function):
         return gradient / network.width, None
 
 
+class _WithSlope(torch.autograd.Function):
+    """The value of the first, and the derivatives of both."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+        return value.clone()
+
+    @staticmethod
+    def jvp(ctx: Any, of_value: torch.Tensor | None, of_slope: torch.Tensor | None) -> torch.Tensor:
+        return sum(t for t in (of_value, of_slope) if t is not None)  # type: ignore[return-value]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return gradient, gradient
+
+
 @dataclass(frozen=True)
 class MainSequence:
     """Radii and companions of main-sequence stars, networks trained on isochrones.
@@ -180,7 +207,7 @@ class MainSequence:
     Parameters
     ----------
     radius_network, companion_network : callable
-        (teff, logg, fe_h) -> radius; (teff, logg, fe_h, q) -> (teff/1000, logg).
+        (teff, logg, fe_h) -> radius; (teff, logg, fe_h, q) -> (teff, logg).
     """
 
     radius_network: _LabelNetwork
@@ -204,7 +231,7 @@ class MainSequence:
         that has come there can leave again.
         """
         out = self.companion_network(torch.stack([teff, logg, fe_h, q], -1))
-        cool, dense = 1000.0 * out[..., 0], out[..., 1]
+        cool, dense = out.unbind(-1)
         cooler, denser = cool.detach() < teff.detach(), dense.detach() > logg.detach()
         twin = ((q.detach() - 1.0).abs() <= 1e-5) | ~(cooler | denser)
         cool, dense = torch.where(cooler, cool, teff), torch.where(denser, dense, logg)
@@ -212,10 +239,9 @@ class MainSequence:
             return cool, dense
         fixed = torch.stack([teff, logg, fe_h], -1).detach()
         by_q = self.companion_network(torch.cat([fixed, q[..., None]], -1))
-        by_q = by_q - by_q.detach()
         return (
-            torch.where(twin, teff + 1000.0 * by_q[..., 0], cool),
-            torch.where(twin, logg + by_q[..., 1], dense),
+            torch.where(twin, _WithSlope.apply(teff, by_q[..., 0]), cool),
+            torch.where(twin, _WithSlope.apply(logg, by_q[..., 1]), dense),
         )
 
 
@@ -266,8 +292,8 @@ class BinspecModel:
         projector = pseudo_continuum.projector(np.ones(wavelength.size))[0]
         shape = pseudo_continuum.basis().T * (FNU_TO_FLAMBDA / wavelength**2)
         # Only the pseudo-continuum of the flux network is used: it needs the continuum pixels only.
-        self._reduce = torch.tensor(projector.T.copy()).to(like)
-        self._shape = torch.tensor(shape).to(like)
+        self._reduce = torch.from_numpy(projector.T.copy()).to(like)
+        self._shape = torch.from_numpy(shape).to(like)
 
     def to(
         self, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64
@@ -363,7 +389,11 @@ def load(folder: str | Path) -> BinspecModel:
     lines = _read(folder, "NN_normalized_spectra.npz", *network)
     flux = _read(folder, "NN_unnormalized_spectra.npz", *network)
     radius = _LabelNetwork.of(_read(folder, "NN_radius.npz", *network))
-    companion = _LabelNetwork.of(_read(folder, "NN_Teff2_logg2.npz", *network))
+    arrays = _read(folder, "NN_Teff2_logg2.npz", *network)
+    kelvin = np.array([1000.0, 1.0])  # the network gives teff / 1000
+    arrays["w_array_1"] = arrays["w_array_1"] * kelvin[:, None]
+    arrays["b_array_1"] = arrays["b_array_1"] * kelvin
+    companion = _LabelNetwork.of(arrays)
     wavelength = _read(folder, "apogee_wavelength.npz", "wavelength")["wavelength"]
     pixels = _read(folder, "cannon_cont_pixels_apogee.npz", "pixels_cannon")["pixels_cannon"]
     n_pixels = wavelength.size

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from siderea.models.cannon_training import censor_mask, train
 from siderea.models.correlated_scatter import shared_modes
 from siderea.models.polynomial import PolynomialTerms
 from siderea.models.protocol import FitResult
+from siderea.models.trained_state import adopt, describe, fingerprint, named
 from siderea.models.training_set import (
     Grid,
     LabelScaling,
@@ -104,6 +105,10 @@ class Cannon:
     wavelength: Array
     medium: Medium
     resolution: float | Sequence[float]
+    scaling_: LabelScaling
+    training_set_sha256_: str
+    _grid: Grid
+    _anchors: Array
 
     def __init__(
         self,
@@ -176,6 +181,7 @@ class Cannon:
         """
         flux, ivar = clean_spectra(flux, ivar)
         table, keep = clean_labels(labels, len(flux))
+        self.training_set_sha256_ = fingerprint(flux, ivar, table)
         self._set_up(table[keep], Grid.of(flux.shape[1], wavelength, medium, resolution))
         self._learn(flux[keep], ivar[keep], table[keep], n_jobs)
         if self.clip is not None:
@@ -186,9 +192,7 @@ class Cannon:
 
     def _set_up(self, table: Array, grid: Grid) -> None:
         """Fix what does not depend on the spectra: names, grid, terms, scaling."""
-        names = self._names or tuple(f"label_{i + 1}" for i in range(table.shape[1]))
-        if len(names) != table.shape[1]:
-            raise DataError(f"labels: found {table.shape[1]} columns; expected {names}")
+        names = named(self._names, table.shape[1])
         self.label_names = names
         self._grid, self.terms_ = grid, PolynomialTerms(len(names), self.order)
         self.scaling_ = LabelScaling.of(table, names)
@@ -350,6 +354,42 @@ class Cannon:
             Always.
         """
         raise DataError("The Cannon knows normalised flux only; weigh stars with an emulator")
+
+    def state(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Return arrays and metadata that `from_state` makes the same fitted model of.
+
+        Raises
+        ------
+        DataError
+            If the model is not fitted.
+        """
+        self._need_fit()
+        arrays, metadata = describe(self, "cannon", seed=0)
+        arrays |= {
+            "coefficients": self.coefficients_,
+            "scatter": self.scatter_,
+            "own_scatter": self._own_scatter,
+            "templates": self.templates_,
+            "used": self.used_,
+        }
+        return arrays, metadata | {"order": self.order, "n_modes": self.n_modes}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray], metadata: Mapping[str, Any]) -> Self:
+        """Make the fitted model from what `state` returned.
+
+        What only the training needs (penalties, censors, clipping) is not kept: the coefficients
+        have it in them.
+        """
+        names, n_modes = metadata.get("label_names"), metadata.get("n_modes", 0)
+        options = {"label_names": names, "n_modes": n_modes, "n_starts": metadata["n_starts"]}
+        model = cls(metadata.get("order", 2), **options)
+        adopt(model, arrays, metadata, "cannon")
+        model.terms_ = PolynomialTerms(len(model.label_names), model.order)
+        model.coefficients_, model.scatter_ = arrays["coefficients"], arrays["scatter"]
+        model._own_scatter, model.templates_ = arrays["own_scatter"], arrays["templates"]
+        model.used_ = arrays["used"].astype(bool)
+        return model
 
     def _need_fit(self) -> None:
         if not hasattr(self, "coefficients_"):

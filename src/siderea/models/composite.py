@@ -145,7 +145,7 @@ class Composite(ABC):
         known = np.flatnonzero(np.isfinite(theta).all(axis=1))
         for start in range(0, known.size, CHUNK):
             rows = known[start : start + CHUNK]
-            out[rows] = self._normalised(torch.as_tensor(theta[rows]), ivar).cpu().numpy()
+            out[rows] = self._normalised(torch.from_numpy(theta[rows]), ivar).cpu().numpy()
         return out[:, 0] if self.n_visits == 1 else out
 
     def shape(self, labels: ArrayLike) -> NDArray[np.float64]:
@@ -156,7 +156,7 @@ class Composite(ABC):
         """
         if self.continuum is None:
             raise DataError("shape: the composite has no pseudo-continuum; nothing to renormalise")
-        theta = torch.as_tensor(np.atleast_2d(np.asarray(labels, dtype=float)))
+        theta = torch.from_numpy(np.atleast_2d(np.array(labels, dtype=float)))
         density = self._density(theta, 0)[:, 0].cpu().numpy()
         return self.continuum.fit(density, np.ones_like(density))
 

@@ -8,8 +8,8 @@ likelihood, see `siderea.models.decoder_network`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from siderea.models.bounded_descent import Descent, Local, descend, inverse
 from siderea.models.decoder_network import Batch, DecoderNetwork, Training, train
 from siderea.models.polynomial import PolynomialTerms
 from siderea.models.protocol import FitResult
+from siderea.models.trained_state import adopt, describe, fingerprint, named
 from siderea.models.training_set import (
     Grid,
     LabelScaling,
@@ -77,6 +78,10 @@ class Decoder:
     wavelength: Array
     medium: Medium
     resolution: float | Sequence[float]
+    scaling_: LabelScaling
+    training_set_sha256_: str
+    _grid: Grid
+    _anchors: Array
 
     def __init__(
         self,
@@ -137,9 +142,8 @@ class Decoder:
         least = len(PolynomialTerms(table.shape[1], 2)) + 2
         if len(flux) < least:
             raise DataError(f"found {len(flux)} training stars; expected at least {least}")
-        names = self._names or tuple(f"label_{i + 1}" for i in range(table.shape[1]))
-        if len(names) != table.shape[1]:
-            raise DataError(f"labels: found {table.shape[1]} columns; expected {names}")
+        names = named(self._names, table.shape[1])
+        self.training_set_sha256_ = fingerprint(flux, ivar, table, errors)
         grid = Grid.of(flux.shape[1], wavelength, medium, resolution)
         self._grid, self.scaling_ = grid, LabelScaling.of(table, names)
         scaled = self.scaling_.scaled(table)
@@ -295,6 +299,49 @@ class Decoder:
         gradient = (jacobian @ weighted[:, :, None])[:, :, 0]
         curvature = (jacobian * weights[:, None]) @ jacobian.transpose(0, 2, 1)
         return Local(chi2, gradient, curvature)
+
+    def state(self) -> tuple[dict[str, NDArray], dict[str, Any]]:
+        """Return arrays and metadata that `from_state` makes the same fitted model of.
+
+        Raises
+        ------
+        DataError
+            If the model is not fitted.
+        """
+        self._need_fit()
+        arrays, metadata = describe(self, "decoder", seed=self.random_state)
+        arrays["trained"] = self.trained_
+        weights = self.network_.state_dict()
+        arrays |= {f"network.{name}": value.numpy() for name, value in weights.items()}
+        last = np.asarray(self.history_, dtype=float)[-1:].ravel().tolist()
+        metadata["metrics"] = dict(zip(("training_loss", "validation_loss"), last, strict=False))
+        return arrays, metadata | {"hidden": list(self.hidden), "history": self.history_}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray], metadata: Mapping[str, Any]) -> Self:
+        """Make the fitted model from what `state` returned."""
+        model = cls(
+            tuple(metadata.get("hidden", ())),
+            label_names=metadata.get("label_names"),
+            n_starts=metadata["n_starts"],
+            random_state=metadata["seed"],
+        )
+        adopt(model, arrays, metadata, "decoder")
+        weights = {
+            name.removeprefix("network."): torch.from_numpy(np.ascontiguousarray(values))
+            for name, values in arrays.items()
+            if name.startswith("network.")
+        }
+        terms = PolynomialTerms(len(model.label_names), 2)
+        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, then replaced
+            network = DecoderNetwork(terms, model.hidden, weights["mean"], weights["spread"])
+        network = network.double()
+        network.load_state_dict(weights)
+        model.network_ = network.requires_grad_(False)
+        model.trained_ = arrays["trained"].astype(bool)
+        model.scatter_ = np.where(model.trained_, np.exp(weights["ln_scatter"].numpy()), np.nan)
+        model.history_ = [(float(a), float(b)) for a, b in metadata["history"]]
+        return model
 
     def _need_fit(self) -> None:
         if not hasattr(self, "network_"):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from siderea.models.composite import Binary, Composite
-from siderea.models.levenberg_marquardt import Minimum, minimise
+from siderea.models.levenberg_marquardt import Minimum, Quadratic, minimise
 from siderea.models.objective import Objective
 from siderea.models.shifted_grid import Kernel
 
@@ -19,6 +19,12 @@ __all__ = ["Descents"]
 
 LOOSE = 1.0
 """Tolerance in χ² while the surrogate of the fit's kernel is used."""
+
+COARSE = 3e-4
+"""... and in parts of χ², while several starts of a star are still compared."""
+
+ROUGH = 1e-3
+"""... and where a simpler model only gives the labels to start from."""
 
 STEPS = 2
 """Steps from the starts whose χ² is the lowest, one more than a star has components.
@@ -81,6 +87,14 @@ class Descents:
         flat = continuum.projector(self.ivar.reshape(-1, self.ivar.shape[-1]))
         return flat.reshape(*self.ivar.shape[:2], *flat.shape[1:])
 
+    def model_flux(self, theta: torch.Tensor) -> NDArray[np.float64]:
+        """Return the models (N, V, P) at parameters (N, D); the data where ivar is 0."""
+        objective = self.objective(torch.float64, self.composite.kernel)
+        rows = torch.arange(len(theta), device=self.device)
+        left = objective.residuals(theta, rows).cpu().numpy()
+        root = np.sqrt(self.ivar)
+        return self.flux - np.divide(left, root, out=np.zeros_like(root), where=root > 0)
+
     def run(self, starts: NDArray, *, tolerance: float, max_iterations: int) -> Minimum:
         """Return the best optimum of every star from its starts (N, K, D).
 
@@ -96,11 +110,14 @@ class Descents:
         kept = self.composite.n_stars
         if k > kept + 1:
             chi2 = fast.value(theta, torch.arange(len(theta), device=self.device))
-            theta, star = self._prune(theta, star, chi2.cpu(), kept + 1)
+            rows = self._prune(theta, star, chi2.cpu(), kept + 1)
+            theta, star = theta[rows], star[rows]
+        known = None
         if k > kept:
             found = self._down(fast, theta, star, LOOSE, STEPS)
-            theta, star = self._prune(found.theta, star, found.at.chi2.cpu(), kept)
-        found = self._down(fast, theta, star, LOOSE, max_iterations)
+            rows = self._prune(found.theta, star, found.at.chi2.cpu(), kept)
+            theta, star, known = found.theta[rows], star[rows], found.at[rows]
+        found = self._down(fast, theta, star, LOOSE, max_iterations, relative=COARSE, known=known)
         best = _first_of_each(star, found.at.chi2)
         star = star[best]
         theta = self._unmirrored(fast, found.theta[best], found.at.chi2[best], star, max_iterations)
@@ -167,10 +184,10 @@ class Descents:
         for _ in range(KINK_ROUNDS):
             if poor.numel() == 0:
                 break
-            moves = _moves(len(velocities), step)
+            moves = torch.as_tensor(_moves(len(velocities), step), device=self.device)
             trial = theta[poor].repeat_interleave(len(moves), 0)
             for number, move in enumerate(moves):
-                trial[number :: len(moves), velocities] += move.to(trial)
+                trial[number :: len(moves), velocities] += move
             mine = star[poor].repeat_interleave(len(moves))
             tried = self._down(objective, trial, mine, tolerance, max_iterations)
             best = tried.at.chi2.reshape(-1, len(moves)).argmin(1)
@@ -181,12 +198,12 @@ class Descents:
             poor = moved
         return theta
 
-    def quick(self, start: NDArray, *, tolerance: float, max_iterations: int = 30) -> torch.Tensor:
-        """Return where one descent per star ends in single precision, (N, D)."""
+    def quick(self, start: NDArray, *, max_iterations: int = 30) -> torch.Tensor:
+        """Return where one rough descent per star ends in single precision, (N, D)."""
         theta = torch.as_tensor(start, device=self.device)
         star = torch.arange(len(start), device=self.device)
         objective = self.objective(torch.float32, "cubic")
-        return self._down(objective, theta, star, tolerance, max_iterations).theta
+        return self._down(objective, theta, star, LOOSE, max_iterations, relative=ROUGH).theta
 
     def _down(
         self,
@@ -196,6 +213,8 @@ class Descents:
         tolerance: float,
         steps: int,
         damping: float = 1e-3,
+        relative: float = 0.0,
+        known: Quadratic | None = None,
     ) -> Minimum:
         objective.star_of_row = star
         return minimise(
@@ -205,15 +224,16 @@ class Descents:
             tolerance=tolerance,
             max_iterations=steps,
             damping=damping,
+            relative=relative,
+            known=known,
         )
 
     def _prune(
         self, theta: torch.Tensor, star: torch.Tensor, chi2: torch.Tensor, kept: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep the best few rows of each star that are not in one valley."""
+    ) -> torch.Tensor:
+        """Return the best few rows of each star that are not in one valley."""
         names = self.composite.label_names
-        scale = torch.tensor([_valley(name) for name in names], dtype=theta.dtype)
-        place = (theta / scale.to(theta.device)).cpu().numpy()
+        place = theta.cpu().numpy() / np.array([_valley(name) for name in names])
         chosen = []
         order, owner = _by_star_and_chi2(star.cpu(), chi2).tolist(), star.tolist()
         taken: dict[int, list[int]] = {}
@@ -225,19 +245,18 @@ class Descents:
             if len(mine) < kept and apart:
                 mine.append(row)
                 chosen.append(row)
-        rows = torch.as_tensor(chosen, device=theta.device)
-        return theta[rows], star[rows]
+        return torch.as_tensor(chosen, device=theta.device)
 
 
 def _one_star_many_visits(composite: Composite) -> bool:
     return composite.n_stars == 1 and composite.n_visits > 1
 
 
-def _moves(n: int, step: float) -> list[torch.Tensor]:
-    """Return steps by a pixel of n velocities: all combinations of up to three, else one by one."""
+def _moves(n: int, step: float) -> NDArray[np.float64]:
+    """Return steps (M, n) of a pixel: all combinations of up to three, else one by one."""
     if n <= 3:
-        return [torch.tensor(m) for m in product((-step, 0.0, step), repeat=n) if any(m)]
-    return [sign * step * unit for unit in torch.eye(n) for sign in (-1, 1)]
+        return np.array([m for m in product((-step, 0.0, step), repeat=n) if any(m)])
+    return np.concatenate([step * np.eye(n), -step * np.eye(n)])
 
 
 def _valley(name: str) -> float:

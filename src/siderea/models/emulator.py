@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -26,9 +26,17 @@ from siderea.models.kernel_network import KernelNetwork
 if TYPE_CHECKING:
     from siderea.models.emulator_survey import SurveyEmulator
 
-__all__ = ["Emulator", "checked_labels", "continuum_design", "label_inputs", "load_default"]
+__all__ = [
+    "Emulator",
+    "Network",
+    "checked_labels",
+    "continuum_design",
+    "label_inputs",
+    "load_default",
+]
 
 SHIPPED = "galah_emulator"
+SHIPPED_MOLECULES = "galah_molecules"
 CHUNK = 64
 """Spectra predicted at once: what stays in the cache is fastest."""
 
@@ -93,6 +101,18 @@ def checked_labels(
     return values
 
 
+class Network(Protocol):
+    """Inputs (N, D) to coefficients (N, K), differentiable."""
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the coefficients."""
+        ...
+
+    def state(self, prefix: str) -> dict[str, NDArray]:
+        """Return its arrays, their names beginning with ``prefix``."""
+        ...
+
+
 @dataclass(frozen=True, repr=False)
 class Emulator:
     """Spectra at the resolution of the synthesis, as a function of the labels of a star.
@@ -107,7 +127,7 @@ class Emulator:
         Mean normalised flux.
     components : (K, P) ndarray
         In half precision; the coefficients are of order 1 to 100.
-    lines : KernelNetwork
+    lines : Network
         Labels to the K coefficients.
     continuum : KernelNetwork
         Labels to the Chebyshev coefficients of ln(continuum), arm by arm.
@@ -131,7 +151,7 @@ class Emulator:
     arm_names: tuple[str, ...]
     mean: NDArray
     components: NDArray
-    lines: KernelNetwork
+    lines: Network
     continuum: KernelNetwork
     label_range: NDArray[np.float64]
     medium: Medium = "air"
@@ -309,8 +329,14 @@ def evaluate(model: Any, function: Any, labels: ArrayLike) -> NDArray[np.float32
     return out
 
 
-def load_default() -> Emulator:
+def load_default(*, molecules: bool = False) -> Emulator:
     """Load the emulator that is shipped in the package: the four GALAH arms, in air.
+
+    Parameters
+    ----------
+    molecules : bool
+        Whether to add the lines of CN, C₂, MgH and other molecules. They matter below about
+        5,700 K (metal-rich or dense stars most), and are known less well than the atomic lines.
 
     Returns
     -------
@@ -318,10 +344,20 @@ def load_default() -> Emulator:
 
     Notes
     -----
-    FGK stars, LTE, atomic lines only; ``metadata`` holds how it was made and how accurate it is.
+    FGK stars, LTE. ``metadata`` holds how it was made and how accurate it is; that of the
+    molecules under ``"molecules"``.
     """
+    emulator = Emulator.from_state(*_shipped(SHIPPED))
+    if not molecules:
+        return emulator
+    from siderea.models.emulator_molecules import Molecules
+
+    return Molecules.from_state(*_shipped(SHIPPED_MOLECULES)).added_to(emulator)
+
+
+def _shipped(name: str) -> tuple[dict[str, NDArray], dict[str, Any]]:
     from safetensors.numpy import load
 
     folder = resources.files("siderea.models") / "data"
-    metadata = json.loads((folder / f"{SHIPPED}.json").read_text(encoding="utf-8"))
-    return Emulator.from_state(load((folder / f"{SHIPPED}.safetensors").read_bytes()), metadata)
+    metadata = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return load((folder / f"{name}.safetensors").read_bytes()), metadata

@@ -16,7 +16,7 @@ from siderea.models.emulator import Emulator, continuum_design, label_inputs
 from siderea.models.kernel_network import KernelNetwork
 from siderea.spectra.broadening import to_resolution
 
-__all__ = ["SpectralGrid", "held_out", "measure", "train"]
+__all__ = ["SpectralGrid", "held_out", "measure", "principal", "rescaled", "seen", "train"]
 
 UNBROADENED = 1e9
 """Resolving power that stands for a spectrum which no instrument has seen."""
@@ -135,7 +135,7 @@ def train(
         raise DataError(f"grid: found {len(grid)} spectra; expected more than {n_components}")
     inputs = label_inputs(torch.from_numpy(grid.labels.astype(np.float64))).numpy()
     mean = grid.flux.mean(axis=0, dtype=np.float64)
-    components = _principal(grid.flux - mean.astype(np.float32), n_components)
+    components = principal(grid.flux - mean.astype(np.float32), n_components)
     lines, missed = KernelNetwork.fit(inputs, (grid.flux - mean) @ components.T)
     continuum, off = KernelNetwork.fit(inputs, _continuum_coefficients(grid, continuum_degree))
     largest = np.abs(components).max(axis=1)  # half precision is best used up to 1
@@ -159,7 +159,7 @@ def train(
         arm_names=grid.arm_names,
         mean=mean.astype(np.float32),
         components=(components / largest[:, None]).astype(np.float16),
-        lines=_scaled(lines, largest),
+        lines=rescaled(lines, largest),
         continuum=continuum,
         label_range=np.array(covered if label_range is None else label_range, dtype=np.float64),
         medium=grid.medium,
@@ -167,8 +167,8 @@ def train(
     )
 
 
-def _principal(centred: NDArray, n_components: int) -> NDArray:
-    """Leading right singular vectors (K, P), by the smaller Gram matrix."""
+def principal(centred: NDArray, n_components: int) -> NDArray:
+    """Return the leading right singular vectors (K, P), by the smaller Gram matrix."""
     values, vectors = np.linalg.eigh((centred @ centred.T).astype(np.float64))
     leading = vectors[:, ::-1][:, :n_components] / np.sqrt(values[::-1][:n_components])
     return leading.T @ centred
@@ -184,11 +184,18 @@ def _continuum_coefficients(grid: SpectralGrid, degree: int) -> NDArray[np.float
     return np.concatenate(pieces, axis=1)
 
 
-def _scaled(network: KernelNetwork, factor: NDArray) -> KernelNetwork:
+def rescaled(network: KernelNetwork, factor: NDArray) -> KernelNetwork:
+    """Return the network with its outputs multiplied by ``factor`` (K,)."""
     arrays = network.state("")
     for name in ("weights", "slope", "offset"):
         arrays[name] = arrays[name] * factor
     return KernelNetwork.from_state(arrays, "")
+
+
+def seen(grid: SpectralGrid, flux: NDArray, *, resolution: float = 28_000.0) -> NDArray:
+    """Return spectra (M, P) on the wavelengths of a grid at a resolving power."""
+    spectra = Spectra(grid.wavelength, flux, np.ones_like(flux), grid.medium, arms=grid.arms)
+    return to_resolution(spectra, resolution, from_resolution=UNBROADENED).flux
 
 
 @dataclass(frozen=True)
@@ -230,14 +237,7 @@ def measure(model: Emulator, grid: SpectralGrid, *, resolution: float = 28_000.0
     Accuracy
     """
     difference = model.predict(grid.labels) - grid.flux.astype(np.float32)
-    spectra = Spectra(
-        grid.wavelength,
-        difference,
-        np.ones_like(difference),
-        grid.medium,
-        arms=grid.arms,
-    )
-    low = to_resolution(spectra, resolution, from_resolution=UNBROADENED).flux
+    low = seen(grid, difference, resolution=resolution)
     errors = []
     coefficients = model.continuum(label_inputs(torch.from_numpy(grid.labels.astype(float))))
     pieces = coefficients.numpy().reshape(len(grid), len(grid.arms), -1)

@@ -130,5 +130,5 @@ class SB2(_Visits):
         n_kept = len(self._kept)
         q_dyn, gamma = theta[:, n_kept, None], theta[:, n_kept + 1, None]
         primary = theta[:, -self.n_visits :]
-        secondary = (gamma * (1 + q_dyn) - primary) / q_dyn
+        secondary = (gamma + gamma * q_dyn - primary) / q_dyn
         return Components(once.labels, once.weight, torch.stack([primary, secondary], dim=2))

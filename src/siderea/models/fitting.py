@@ -14,8 +14,9 @@ from siderea.flags import FitFlag
 from siderea.models.composite import Composite, Single
 from siderea.models.descent import Descents
 from siderea.models.levenberg_marquardt import Minimum
+from siderea.models.model_error import ModelError
 from siderea.models.protocol import DifferentiableModel, FitResult
-from siderea.models.starts import find_starts
+from siderea.models.starts import find_starts, simpler
 
 __all__ = ["fit"]
 
@@ -35,6 +36,8 @@ def fit(
     *,
     star_id: ArrayLike | None = None,
     start: ArrayLike | None = None,
+    alone: FitResult | None = None,
+    model_error: ModelError | None = None,
     device: str = "cpu",
     tolerance: float = 1e-2,
     max_iterations: int = 60,
@@ -56,6 +59,14 @@ def fit(
         that stand together. Visits are taken in the order of the rows.
     start : (M, D) or (M, K, D) array-like, optional
         Parameters to start from, K starts per star, instead of the grid's.
+    alone : FitResult, optional
+        For a binary: the fit of one star to the same spectra, if it was made (of `Single` for
+        `Binary`, of `SB1` for `SB2`). It gives the first labels, which are otherwise fitted anew.
+    model_error : ModelError, optional
+        What the model itself gets wrong, such as `siderea.models.model_error.LTE`; by default
+        the noise is all there is. χ² and covariance are then those of noise and model error
+        together, pixels of windows that the model cannot reproduce do not count, and a
+        pseudo-continuum is fitted anew with these errors.
     device : str
         Where the spectra are computed: ``"cpu"`` or ``"cuda"``.
     tolerance : float
@@ -74,19 +85,22 @@ def fit(
     MediumError
         If spectra and model are in different media.
     DataError
-        If the grids do not fit, a star does not have V visits, or ``start`` has a wrong shape.
+        If the grids do not fit, a star does not have V visits, or ``start`` or ``alone`` is of
+        another shape or model.
     """
     composite = model if isinstance(model, Composite) else Single(model)
     _check(spectra, composite)
     visits = _visits(spectra, composite.n_visits, star_id)
     starts = _given(start, len(visits), len(composite.label_names))
-    place = torch.device(device)
+    known = _known(composite, alone, len(visits))
+    search = _Descent(composite, spectra, torch.device(device), tolerance, max_iterations)
     parts = []
     for first in range(0, len(visits), BATCH):
         rows = visits[first : first + BATCH]
-        own = None if starts is None else starts[first : first + BATCH]
+        batch = slice(first, first + BATCH)
+        hints = _Hints(*(None if a is None else a[batch] for a in (starts, known)))
         data = _clean(spectra, composite, rows)
-        parts.append(_fit_batch(composite, spectra, data, own, place, tolerance, max_iterations))
+        parts.append(_fit_batch(search, data, hints, model_error))
     if not parts:
         parts = [_empty(composite, 0, np.zeros(0, dtype=np.int64))]
     merged = (np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS)
@@ -150,6 +164,30 @@ def _given(start: ArrayLike | None, n: int, d: int) -> NDArray[np.float64] | Non
     return values
 
 
+def _known(composite: Composite, alone: FitResult | None, n: int) -> NDArray[np.float64] | None:
+    if alone is None:
+        return None
+    single = simpler(composite)
+    expected = None if single is None else single.label_names
+    if alone.label_names != expected or len(alone.labels) != n:
+        raise DataError(
+            f"alone: found {len(alone.labels)} fits of {', '.join(alone.label_names)}; expected "
+            f"{n} of {'nothing' if expected is None else ', '.join(expected)}"
+        )
+    return alone.labels
+
+
+@dataclass(frozen=True)
+class _Hints:
+    """What is known of M stars beforehand: starts (M, K, D), the fit of one star (M, L)."""
+
+    starts: NDArray[np.float64] | None
+    alone: NDArray[np.float64] | None
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> _Hints:
+        return _Hints(*(None if a is None else a[rows] for a in (self.starts, self.alone)))
+
+
 @dataclass(frozen=True)
 class _Clean:
     """Finite spectra (M, V, P) with ivar 0 wherever nothing can be compared."""
@@ -183,24 +221,45 @@ def _empty(composite: Composite, n: int, n_pixels: NDArray[np.int64]) -> FitResu
     )
 
 
+@dataclass(frozen=True)
+class _Descent:
+    """What all batches of a fit have in common."""
+
+    composite: Composite
+    spectra: Spectra
+    device: torch.device
+    tolerance: float
+    max_iterations: int
+
+    def over(self, data: _Clean) -> Descents:
+        """Return the ways down for some data."""
+        arrays = self.spectra.wavelength, data.flux, data.ivar
+        return Descents(self.composite, *arrays, self.device)
+
+    def run(self, descents: Descents, hints: _Hints) -> Minimum:
+        """Return the best optimum of N stars."""
+        starts = hints.starts
+        if starts is None:
+            starts = find_starts(self.composite, descents, hints.alone)
+        return descents.run(starts, tolerance=self.tolerance, max_iterations=self.max_iterations)
+
+
 def _fit_batch(
-    composite: Composite,
-    spectra: Spectra,
-    data: _Clean,
-    starts: NDArray | None,
-    device: torch.device,
-    tolerance: float,
-    max_iterations: int,
+    search: _Descent, data: _Clean, hints: _Hints, model_error: ModelError | None
 ) -> FitResult:
+    composite = search.composite
     n_pixels = (data.ivar > 0).sum(axis=(1, 2))
     each_visit = np.all((data.ivar > 0).any(axis=2), axis=1)
     out = _empty(composite, len(n_pixels), n_pixels.astype(np.int64))
     enough = np.flatnonzero((n_pixels > len(composite.label_names)) & each_visit)
     if enough.size == 0:
         return out
-    descents = Descents(composite, spectra.wavelength, data.flux[enough], data.ivar[enough], device)
-    own = find_starts(composite, descents) if starts is None else starts[enough]
-    found = descents.run(own, tolerance=tolerance, max_iterations=max_iterations)
+    mine = _Clean(data.flux[enough], data.ivar[enough])
+    if model_error is None:
+        found = search.run(search.over(mine), hints[enough])
+    else:
+        found, mine = _reweighted(search, mine, hints[enough], model_error)
+        out.n_pixels[enough] = (mine.ivar > 0).sum(axis=(1, 2))
     at = found.at
     finite = (torch.isfinite(at.chi2) & torch.isfinite(at.normal).all(2).all(1)).cpu().numpy()
     flags = np.where(found.converged.cpu().numpy(), 0, int(FitFlag.NOT_CONVERGED))
@@ -212,6 +271,40 @@ def _fit_batch(
     out.labels[rows], out.covariance[rows] = found.theta.cpu().numpy()[finite], covariance
     out.chi2[rows] = at.chi2.cpu().numpy()[finite]
     return out
+
+
+def _reweighted(
+    search: _Descent, data: _Clean, hints: _Hints, model_error: ModelError
+) -> tuple[Minimum, _Clean]:
+    """Fit with the errors that the data's own depths give, then with those of the last fit.
+
+    A pseudo-continuum is fitted anew with these errors, to data and model alike.
+    """
+    weights = model_error.ivar(data.ivar, data.flux, data.flux)
+    now = _renormalised(search.composite, data.flux, weights)
+    descents = search.over(now)
+    found = search.run(descents, hints)
+    for _ in range(model_error.passes - 1):
+        model = descents.model_flux(found.theta)
+        rv = search.composite.components(found.theta).rv.cpu().numpy()
+        kept = model_error.kept(search.spectra.wavelength, np.nan_to_num(rv))
+        weights = np.where(kept, model_error.ivar(data.ivar, now.flux, model), 0.0)
+        now = _renormalised(search.composite, data.flux, np.nan_to_num(weights))
+        descents = search.over(now)
+        found = search.run(descents, _Hints(found.theta.cpu().numpy()[:, None], None))
+    return found, now
+
+
+def _renormalised(composite: Composite, flux: NDArray, ivar: NDArray) -> _Clean:
+    """Return the data with the continuum that these weights give, where the model has one."""
+    continuum = composite.continuum
+    if continuum is None:
+        return _Clean(flux, ivar)
+    rows = flux.reshape(-1, flux.shape[-1]), ivar.reshape(-1, flux.shape[-1])
+    level = continuum.fit(*rows).reshape(flux.shape)
+    known = np.isfinite(level) & (level > 0)
+    new = np.divide(flux, level, out=np.ones_like(flux), where=known)
+    return _Clean(new, np.where(known, ivar, 0.0))
 
 
 def _at_bound(composite: Composite, found: Minimum) -> NDArray[np.bool_]:

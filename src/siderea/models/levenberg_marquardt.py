@@ -18,6 +18,9 @@ __all__ = ["Minimum", "Quadratic", "minimise"]
 START_DAMPING = 1e-3
 LARGEST_DAMPING = 1e12
 
+REFUSED_DAMPING = 1e-2
+"""λ after a refused step at least: the diagonal is 1, and less would give the same step again."""
+
 PASSES = 12
 """Changes of the set of held parameters in the search of one step."""
 
@@ -77,7 +80,9 @@ def minimise(
     *,
     tolerance: float = 1e-2,
     max_iterations: int = 50,
+    relative: float = 0.0,
     damping: float = START_DAMPING,
+    known: Quadratic | None = None,
 ) -> Minimum:
     """Minimise χ² of every row within its box.
 
@@ -93,8 +98,13 @@ def minimise(
         A row has converged when the next step promises to lower its χ² by less than this.
     max_iterations : int
         Evaluations beyond the first.
+    relative : float
+        ... or by less than this part of its χ²: a model that does not fit, or a start that others
+        are compared with, is not worth the last digits.
     damping : float
         λ of the first step; small trusts the quadratic.
+    known : Quadratic, optional
+        The objective at ``start``, where it was evaluated already.
 
     Returns
     -------
@@ -103,14 +113,17 @@ def minimise(
     low, high = box(start)
     theta = start.clamp(low, high)
     everything = torch.arange(len(theta), device=theta.device)
-    at = objective(theta, everything)
+    at = objective(theta, everything) if known is None else known
     lam, growth = torch.full_like(at.chi2, damping), torch.full_like(at.chi2, 2.0)
     done = ~torch.isfinite(at.chi2)
     for iteration in range(max_iterations + 1):
         active = everything[~done]
         low, high = box(theta[active])
         step, promised = box_step(at[active], theta[active], low, high, lam[active])
-        settled = (promised < tolerance) | (lam[active] > LARGEST_DAMPING)
+        # A damped step promises little however far the minimum is: only a free one tells.
+        free = lam[active] <= START_DAMPING
+        enough = torch.where(free, relative * at.chi2[active], 0.0).clamp(min=tolerance)
+        settled = (promised < enough) | (lam[active] > LARGEST_DAMPING)
         done[active[settled]] = True
         active, step, promised = active[~settled], step[~settled], promised[~settled]
         if active.numel() == 0 or iteration == max_iterations:
@@ -125,7 +138,8 @@ def minimise(
         shrink = (1 - (2 * gain[better].clamp(max=2.0) - 1) ** 3).clamp(min=0.1)
         lam[accepted], growth[accepted] = (lam[accepted] * shrink).clamp(min=1e-9), 2.0
         refused = active[~better]
-        lam[refused], growth[refused] = lam[refused] * growth[refused], growth[refused] * 2
+        larger = (lam[refused] * growth[refused]).clamp(min=REFUSED_DAMPING)
+        lam[refused], growth[refused] = larger, growth[refused] * 2
     return Minimum(theta, at, done & torch.isfinite(at.chi2))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from siderea.errors import DataError
 __all__ = ["Kernel", "LogGrid", "PixelGrid", "grid_of"]
 
 Kernel = Literal["linear", "cubic"]
+
+_Numbers = TypeVar("_Numbers", torch.Tensor, NDArray[np.float64])
 
 UNIFORM = 1e-3
 """A grid counts as uniform in ln λ where no pixel is further than this from its place (pixels)."""
@@ -35,10 +37,10 @@ def _log_shift(rv: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.atanh(beta), 1.0 / (C_KMS * (1.0 - beta * beta))
 
 
-def _weights(u: torch.Tensor, kernel: Kernel) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _weights(u: _Numbers, kernel: Kernel) -> tuple[list[_Numbers], list[_Numbers]]:
     """Return the weights of the taps at fraction u of an interval, and their derivatives by u."""
     if kernel == "linear":
-        one = torch.ones_like(u)
+        one = 0 * u + 1
         return [1 - u, u], [-one, one]
     # Lagrange polynomials through −1, 0, 1, 2
     values = [
@@ -133,28 +135,30 @@ class LogGrid:
             out.append((right, self.margin + int(self.place[right]), part))
         return out
 
-    def _taps(self, rv: torch.Tensor) -> tuple[list[int], list[torch.Tensor], list[torch.Tensor]]:
-        """Return the first pixel, the weights and their derivatives by rv of each row."""
-        shift, rate = _log_shift(rv)
-        pixels = -shift / self.step
-        whole = torch.floor(pixels)
-        u, slope = pixels - whole, -rate / self.step
+    def _taps(self, rv: torch.Tensor) -> tuple[list[int], list[list[float]], list[list[float]]]:
+        """Return the first pixel, the weights and their derivatives by rv of each row.
+
+        In NumPy: of a few numbers, where a tensor operation costs more than they do.
+        """
+        beta = rv.detach().cpu().numpy().astype(np.float64) / C_KMS
+        pixels = -np.arctanh(beta) / self.step
+        whole = np.floor(pixels)
+        u, slope = pixels - whole, -1.0 / (C_KMS * (1.0 - beta * beta) * self.step)
         if self.kernel == "linear":  # linear in λ, not in ln λ: the authors' interpolation
             growth = np.expm1(self.step)
-            slope = slope * self.step * torch.exp(u * self.step) / growth
-            u = torch.expm1(u * self.step) / growth
+            slope = slope * self.step * np.exp(u * self.step) / growth
+            u = np.expm1(u * self.step) / growth
         values, slopes = _weights(u, self.kernel)
-        first = whole.to(torch.int64) + self.margin - (TAPS[self.kernel] // 2 - 1)
-        return first.tolist(), values, [s * slope for s in slopes]
+        first = whole.astype(np.int64) + self.margin - (TAPS[self.kernel] // 2 - 1)
+        changes = (np.stack(slopes, -1) * slope[:, None]).tolist()
+        return first.tolist(), np.stack(values, -1).tolist(), changes
 
     def shift(self, prepared: torch.Tensor, rv: torch.Tensor, out: torch.Tensor) -> None:
         """Shift prepared columns (R, C, ...) by rv (R,), km/s, into ``out`` (R, C + 1, n_pixels).
 
         The last column of ``out`` is the derivative of the first by rv.
         """
-        first, values, slopes = self._taps(rv.to(torch.float64))
-        weights = torch.stack(values, 1).tolist()
-        changes = torch.stack(slopes, 1).tolist()
+        first, weights, changes = self._taps(rv)
         width = self.n_pixels
         # One row after another: a row stays in the cache, and its shift is one slice per tap.
         for source, target, a, weight, change in zip(

@@ -23,13 +23,16 @@ from siderea.models.velocity_grid import (
     template_labels,
 )
 
-__all__ = ["find_starts"]
+__all__ = ["find_starts", "simpler"]
 
 MASS_RATIOS = (0.95, 0.75)
 """Where descents start: far enough apart for the valleys in q, of which χ² can have two."""
 
 FAINT_RATIOS = (0.6, 0.85)
 """Mass ratios at which a companion starts that was found in the residuals of a single star."""
+
+AT_REST = 0.7
+"""Mass ratio at which a companion starts that moves with its primary: no correlation shows it."""
 
 SECOND_PEAK = 20.0
 """km/s from the highest peak of a correlation beyond which another peak is another star."""
@@ -75,8 +78,17 @@ class _Search:
         return power.unflatten(0, flux.shape[:2]).cpu().numpy(), labels
 
 
-def find_starts(composite: Composite, data: Descents) -> NDArray[np.float64]:
+def find_starts(
+    composite: Composite, data: Descents, alone: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return starts (N, K, D) for a batch of stars.
+
+    Parameters
+    ----------
+    composite : Composite
+    data : Descents
+    alone : (N, L) ndarray, optional
+        For a binary, what `simpler` fits to the data, where that is known; NaN where not.
 
     Raises
     ------
@@ -90,10 +102,11 @@ def find_starts(composite: Composite, data: Descents) -> NDArray[np.float64]:
             return _steady(composite, data)
         if isinstance(composite, SB1):
             return _sb1(composite, data)
-        if isinstance(composite, Binary):
-            return _binary(composite, data)
-        if isinstance(composite, SB2):
-            return _sb2(composite, data)
+        if isinstance(composite, Binary | SB2):
+            if alone is None or not np.isfinite(alone).all():
+                alone = _alone(composite, data)
+            two = _binary if isinstance(composite, Binary) else _sb2
+            return two(composite, data, alone)  # type: ignore[arg-type]
         if isinstance(composite, Triple):
             return _triple(composite, data)
     raise DataError(f"{type(composite).__name__}: no rule for its starts; give start=")
@@ -146,13 +159,35 @@ def _sb1(composite: SB1, data: Descents) -> NDArray[np.float64]:
     return _single_starts(search, power, labels)
 
 
+def simpler(composite: Composite) -> Composite | None:
+    """Return the composite of one star whose fit gives a binary its first labels."""
+    if isinstance(composite, Binary):
+        return Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
+    if isinstance(composite, SB2):
+        base = composite.base
+        return SB1(
+            Single(base.model, base.continuum, base.kernel, base.rv_range), composite.n_visits
+        )
+    return None
+
+
+def _alone(composite: Composite, data: Descents) -> NDArray[np.float64]:
+    """Fit the simpler model, roughly."""
+    single = simpler(composite)
+    assert single is not None
+    starts = _steady if isinstance(single, Single) else _sb1
+    return _fitted(single, data, starts(single, data))  # type: ignore[arg-type]
+
+
 def _fitted(composite: Composite, data: Descents, start: NDArray) -> NDArray[np.float64]:
     """Return a quick fit (N, D) in single precision from one start per star."""
     simpler = Descents(composite, data.wavelength, data.flux, data.ivar, data.device)
-    return simpler.quick(start[:, 0], tolerance=LOOSE).cpu().numpy()
+    return simpler.quick(start[:, 0]).cpu().numpy()
 
 
-def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float64]:
+def _theta_at(
+    binary: Composite, labels: NDArray, q: float, device: torch.device
+) -> NDArray[np.float64]:
     """Return parameters (N, D) of a multiple with a primary of given labels, velocities 0."""
     known = dict(zip(binary.model.label_names, labels.T, strict=False))
     theta = np.zeros((len(labels), len(binary.label_names)))
@@ -164,7 +199,7 @@ def _theta_at(binary: Composite, labels: NDArray, q: float) -> NDArray[np.float6
         if base in ("q", "radius_ratio"):
             theta[:, column] = q
         elif name == "mass":
-            theta[:, column] = _mass_of(binary, known)
+            theta[:, column] = _mass_of(binary, known, device)
         elif base in known:
             value = known[base]
             if is_broadening(base):
@@ -190,22 +225,27 @@ def _neutral(model: DifferentiableModel, labels: NDArray) -> NDArray[np.float64]
     return out
 
 
-def _mass_of(binary: Composite, known: dict[str, NDArray]) -> NDArray[np.float64]:
+def _mass_of(
+    binary: Composite, known: dict[str, NDArray], device: torch.device
+) -> NDArray[np.float64]:
     """Return the mass of a star of middle age whose temperature is nearest to the known one."""
     pairing = binary.pairing  # type: ignore[attr-defined]
     assert isinstance(pairing, ByIsochrone)
-    masses = torch.linspace(*pairing.masses, 64, dtype=torch.float64)
-    age = torch.full_like(masses, 0.5 * sum(pairing.ages))
-    fe_h = torch.as_tensor(known["fe_h"])[:, None].expand(-1, 64)
-    teff, _, _ = pairing.star(masses.expand_as(fe_h), age.expand_as(fe_h), fe_h)
-    return masses[(teff - torch.as_tensor(known["teff"])[:, None]).abs().argmin(1)].numpy()
+    masses = np.linspace(*pairing.masses, 64)
+    fe_h = np.repeat(known["fe_h"][:, None], masses.size, axis=1)
+    age = np.full_like(fe_h, 0.5 * sum(pairing.ages))
+    every = (
+        torch.as_tensor(a, device=device) for a in (np.tile(masses, (len(fe_h), 1)), age, fe_h)
+    )
+    teff = pairing.star(*every)[0].cpu().numpy()
+    return masses[np.abs(teff - known["teff"][:, None]).argmin(axis=1)]
 
 
 def _pair_powers(
     search: _Search, binary: Composite, labels: NDArray, q: float, n_visits: int
 ) -> tuple[NDArray, NDArray]:
     """Return parameters (N, D) at one mass ratio and the power (N, V, lags, lags) of the pair."""
-    theta = _theta_at(binary, labels, q)
+    theta = _theta_at(binary, labels, q, search.data.device)
     stars = binary.components(torch.as_tensor(theta, device=search.data.device))
     flat = stars.labels.flatten(0, 1)
     flux = search.model.normalised(flat).to(torch.float32)
@@ -218,11 +258,10 @@ def _pair_powers(
     return theta, power.unflatten(0, (-1, n_visits)).cpu().numpy()
 
 
-def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
-    """At each mass ratio the best pairs with v₁ > v₂ and v₁ < v₂; and two from residuals."""
+def _binary(composite: Binary, data: Descents, alone: NDArray) -> NDArray[np.float64]:
+    """The best pairs at each mass ratio, either way round; two from residuals; one at rest."""
     search = _Search.of(composite, data, _reach(composite.rv_range))
     single = Single(composite.model, composite.continuum, composite.kernel, composite.rv_range)
-    alone = _fitted(single, data, _steady(single, data))
     velocities, starts = search.grid.velocities, []
     lags = np.arange(velocities.size)
     sides = np.sign(lags[:, None] - lags[None, :])
@@ -234,12 +273,12 @@ def _binary(composite: Binary, data: Descents) -> NDArray[np.float64]:
             one, two = np.divmod(best, velocities.size)
             starts.append(_with(composite, theta, rv_1=velocities[one], rv_2=velocities[two]))
     second = _residual_velocity(search, single, alone)
-    for q in FAINT_RATIOS:
-        theta = _theta_at(composite, alone, q)
+    for q, velocity in (*((q, second) for q in FAINT_RATIOS), (AT_REST, alone[:, -1])):
+        theta = _theta_at(composite, alone, q, data.device)
         for column, name in enumerate(composite.label_names):
             if name.endswith("_1") and is_broadening(name[:-2]):
                 theta[:, column] = alone[:, composite.model.label_names.index(name[:-2])]
-        starts.append(_with(composite, theta, rv_1=alone[:, -1], rv_2=second))
+        starts.append(_with(composite, theta, rv_1=alone[:, -1], rv_2=velocity))
     return np.stack(starts, 1)
 
 
@@ -264,13 +303,10 @@ def _residual_velocity(search: _Search, simpler: Composite, theta: NDArray) -> N
     return search.grid.velocities[power.sum(1).max(1).argmax(1)]
 
 
-def _sb2(composite: SB2, data: Descents) -> NDArray[np.float64]:
+def _sb2(composite: SB2, data: Descents, alone: NDArray) -> NDArray[np.float64]:
     """At each mass ratio the line of momentum that explains most, and its mirror image."""
     base, n_visits = composite.base, composite.n_visits
     search = _Search.of(composite, data, _reach(base.rv_range))
-    single = Single(base.model, base.continuum, base.kernel, base.rv_range)
-    sb1 = SB1(single, n_visits)
-    alone = _fitted(sb1, data, _sb1(sb1, data))
     velocities, starts = search.grid.velocities, []
     names = composite.label_names
     first_rv = names.index("rv_1")
@@ -296,10 +332,11 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     options = (composite.pairing, composite.shared, composite.continuum, composite.kernel)
     binary = Binary(composite.model, *options, composite.rv_range)
     pairs = Descents(binary, data.wavelength, data.flux, data.ivar, data.device)
-    found = pairs.run(_binary(binary, pairs), tolerance=LOOSE, max_iterations=30)
+    found = pairs.run(find_starts(binary, pairs), tolerance=LOOSE, max_iterations=30)
     two = found.theta.cpu().numpy()
     third = _residual_velocity(search, binary, two)
-    theta = _theta_at(composite, _primary(binary, two), FAINT_RATIOS[0])
+    primary = _primary(binary, two, data.device)
+    theta = _theta_at(composite, primary, FAINT_RATIOS[0], data.device)
     for column, name in enumerate(composite.label_names):
         source = {"q_2": "q", "radius_ratio_2": "radius_ratio"}.get(name, name)
         if source in binary.label_names:
@@ -313,5 +350,6 @@ def _triple(composite: Triple, data: Descents) -> NDArray[np.float64]:
     return np.stack(starts, 1)
 
 
-def _primary(binary: Binary, theta: NDArray) -> NDArray[np.float64]:
-    return binary.components(torch.as_tensor(theta)).labels[:, 0].cpu().numpy()
+def _primary(binary: Binary, theta: NDArray, device: torch.device) -> NDArray[np.float64]:
+    stars = binary.components(torch.as_tensor(theta, device=device))
+    return stars.labels[:, 0].cpu().numpy()

@@ -97,7 +97,7 @@ class Synthesiser:
     ----------
     atmospheres : AtmosphereGrid
     lines : LineList
-        In any medium; molecules are not part of it, so that stars below 4800 K lack their bands.
+        In any medium. Without molecules, stars below 5500 K lack their bands.
     bands : sequence of Band
     """
 

@@ -151,16 +151,27 @@ class AtmosphereGrid:
         )
 
 
+def _name(code: int) -> str:
+    """Spell a molecule as spectroscopists do: the metal, or carbon, before hydrogen and oxygen."""
+    light, heavy = divmod(code, 100)
+    if not light:
+        return ELEMENTS[heavy - 1]
+    first, second = ELEMENTS[light - 1], ELEMENTS[heavy - 1]
+    if light == heavy:
+        return f"{first}2"
+    return f"{second}{first}" if light == 1 or (light == 8 and heavy > 8) else f"{first}{second}"
+
+
 @dataclass(frozen=True)
 class LineList:
-    """Atomic lines, sorted by wavelength.
+    """Lines of atoms and molecules, sorted by wavelength.
 
     Parameters
     ----------
     wavelength : (N,) ndarray
         Å, in ``medium``.
     element : (N,) ndarray of int
-        Atomic number.
+        Atomic number; of a diatomic molecule 100 Z₁ + Z₂, the lighter atom first (Kurucz's code).
     ionisation : (N,) ndarray of int
         1 is neutral.
     excitation : (N,) ndarray
@@ -224,6 +235,32 @@ class LineList:
 
     @property
     def species(self) -> list[str]:
-        """Names such as ``"Fe 1"``."""
+        """Names such as ``"Fe 1"`` and ``"CN 1"``."""
         pairs = zip(self.element.tolist(), self.ionisation.tolist(), strict=True)
-        return [f"{ELEMENTS[z - 1]} {ion}" for z, ion in pairs]
+        return [f"{_name(code)} {ion}" for code, ion in pairs]
+
+    @property
+    def molecular(self) -> NDArray[np.bool_]:
+        """Which lines are of molecules."""
+        return self.element > len(ELEMENTS)
+
+    def strong(self, teff: float, decades: float) -> LineList:
+        """Return the lines without those of molecules that are too weak to matter.
+
+        Parameters
+        ----------
+        teff : float
+            K, at which the lower levels are populated (Boltzmann).
+        decades : float
+            How far below the strongest line of its molecule a line may be.
+
+        Returns
+        -------
+        LineList
+        """
+        strength = self.log_gf - 5040.0 / teff * self.excitation
+        keep = ~self.molecular
+        for code in np.unique(self.element[self.molecular]):
+            mine = self.element == code
+            keep |= mine & (strength > strength[mine].max() - decades)
+        return self[keep]

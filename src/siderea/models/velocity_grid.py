@@ -86,7 +86,7 @@ class SearchGrid:
         mean = (weight * depth).sum(1) / np.maximum(weight.sum(1), 1e-300)
         # Only ratios matter; the scale keeps single precision from overflowing.
         weight = weight / np.maximum(weight.max(axis=1, keepdims=True), 1e-300)
-        return torch.as_tensor(depth - mean[:, None]), torch.as_tensor(weight)
+        return torch.from_numpy(depth - mean[:, None]), torch.from_numpy(weight)
 
     def template(self, model: DifferentiableModel, flux: torch.Tensor) -> torch.Tensor:
         """Return depths (T, B + 2 n_lags) of model spectra (T, Q), with margins for the lags."""
