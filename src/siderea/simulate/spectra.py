@@ -1,0 +1,389 @@
+"""Spectra of a simulated survey, with the truth beside them.
+
+A `SpectralSurvey` makes its spectra in blocks of fixed stars, each from generators of its own: the
+same seed gives the same bits whatever the order, the number of processes and the size of the chunks
+that are asked for. Spectra are stored as `siderea.pipelines.ingest` stores real ones: normalised,
+in the star's rest frame (by the measured velocity), telluric bands masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from siderea.data import Spectra
+from siderea.errors import DataError
+from siderea.simulate import defects, peculiar
+from siderea.simulate.epochs import velocities, visit_times
+from siderea.simulate.instruments import Instrument, galah
+from siderea.simulate.light import SUFFIXES, Stars, blend, brightness, shares
+from siderea.simulate.noise import (
+    continuum_errors,
+    inverse_variance,
+    snr_curve,
+    standard_normal,
+)
+from siderea.simulate.painters import Painters
+from siderea.simulate.spectrum_table import finished, measured
+from siderea.spectra import masks
+from siderea.spectra.doppler import add_velocities
+
+__all__ = [
+    "Population",
+    "Simulated",
+    "SpectraSettings",
+    "SpectralSurvey",
+    "TableOfStars",
+    "join",
+    "simulate_spectra",
+]
+
+BLOCK = 64
+"""Spectra made together: what stays in the cache, and the rows of a chunk of a GALAH store."""
+
+_NOISE = 9
+
+
+class Population(Protocol):
+    """Where the stars come from: `siderea.simulate.population.Survey`, or a `TableOfStars`."""
+
+    def stars(self, start: int, stop: int) -> pd.DataFrame:
+        """Return rows of the population table, the same for a star whatever the range."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableOfStars:
+    """A table of given stars.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With the columns of the population table that spectra need.
+    """
+
+    table: pd.DataFrame
+
+    def stars(self, start: int, stop: int) -> pd.DataFrame:
+        """See `Population`."""
+        return self.table.iloc[start:stop].reset_index(drop=True)
+
+
+class Simulated(NamedTuple):
+    """Spectra and the truth about them, row by row."""
+
+    spectra: Spectra
+    truth: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class SpectraSettings:
+    """How spectra are made of stars.
+
+    Parameters
+    ----------
+    shares : mapping
+        Share of all stars that is drawn for each peculiar class, see `peculiar.SHARES`.
+    frame : {"rest", "barycentric"}
+        Whether the measured velocity is taken out of the spectra.
+    visits : int
+        Spectra per star.
+    baseline : float
+        Longest time between visits, d.
+    noise : bool
+        Whether flux is noisy; the inverse variance is the same either way.
+    continuum_error : float
+        Standard deviation of each of the coefficients of degree 0 to 3, per arm, of a smooth error
+        of the continuum.
+    cosmic_rays : float
+        Hits per spectrum that were found and masked (mean).
+    telluric : bool
+        Mask the telluric bands.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=lambda: dict(peculiar.SHARES))
+    frame: Literal["rest", "barycentric"] = "rest"
+    visits: int = 1
+    baseline: float = 1000.0
+    noise: bool = True
+    continuum_error: float = 0.002
+    cosmic_rays: float = 3.0
+    telluric: bool = True
+
+    def __post_init__(self) -> None:
+        peculiar.check_shares(self.shares)
+        if self.frame not in ("rest", "barycentric"):
+            raise DataError(f"frame: found {self.frame!r}; expected 'rest' or 'barycentric'")
+        if self.visits < 1 or not self.baseline > 0:
+            raise DataError(
+                f"visits {self.visits}, baseline {self.baseline} d; expected at least one visit "
+                "and a positive baseline"
+            )
+        if not (self.continuum_error >= 0 and self.cosmic_rays >= 0):
+            raise DataError("continuum_error and cosmic_rays: expected numbers that are not below 0")
+
+
+@dataclass(frozen=True)
+class SpectralSurvey:
+    """A survey that is made block by block.
+
+    Parameters
+    ----------
+    population : Population
+        The stars.
+    n_stars : int
+    instrument : Instrument
+    settings : SpectraSettings
+    seed : int
+        Of everything that is drawn here; the population has its own.
+    """
+
+    population: Population
+    n_stars: int
+    instrument: Instrument
+    settings: SpectraSettings = field(default_factory=SpectraSettings)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_stars < 1 or self.seed < 0:
+            raise DataError(
+                f"n_stars {self.n_stars}, seed {self.seed}; expected at least one star and a seed "
+                "that is not negative"
+            )
+
+    @property
+    def stars_per_block(self) -> int:
+        """Stars of one block: all their visits are made together."""
+        return max(1, BLOCK // self.settings.visits)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_stars // self.stars_per_block)
+
+    def __len__(self) -> int:
+        return self.n_stars * self.settings.visits
+
+    @cached_property
+    def empty(self) -> Spectra:
+        """A set without rows, on the grid of the survey."""
+        grid = self.instrument.grid
+        nothing = np.empty((0, grid.wavelength.size), dtype=np.float32)
+        return Spectra(
+            grid.wavelength,
+            nothing,
+            nothing,
+            grid.medium,
+            arms=grid.arms,
+            arm_names=grid.arm_names,
+            resolution=grid.resolution,
+        )
+
+    def chunks(self, size: int) -> Iterator[Simulated]:
+        """Yield the whole survey, ``size`` spectra at a time."""
+        if size < 1:
+            raise DataError(f"size: found {size}; expected at least 1")
+        held: list[Simulated] = []
+        for number in range(self.n_blocks):
+            held.append(self.block(number))
+            while sum(len(one.truth) for one in held) >= size:
+                joined = join(held)
+                yield Simulated(joined.spectra[:size], joined.truth[:size].reset_index(drop=True))
+                rest = joined.truth[size:].reset_index(drop=True)
+                held = [Simulated(joined.spectra[size:], rest)] if len(rest) else []
+        if held:
+            yield join(held)
+
+    def block(self, number: int) -> Simulated:
+        """Make one block of spectra.
+
+        Parameters
+        ----------
+        number : int
+            Below `n_blocks`.
+
+        Returns
+        -------
+        Simulated
+            Rows star by star, visit by visit.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the order of a sum, and so its last bit, is that of one thread
+        try:
+            with threadpool_limits(1):
+                return self._block(number)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _block(self, number: int) -> Simulated:
+        first = number * self.stars_per_block
+        stars = self.population.stars(first, min(first + self.stars_per_block, self.n_stars))
+        stars = peculiar.draw(stars, first, seed=self.seed, shares=self.settings.shares)
+        table = self._visited(stars, first)
+        row = first * self.settings.visits
+        rows = range(row, row + len(table))
+        generators = [peculiar.star_generator(self.seed, _NOISE, one) for one in rows]
+        flux, light, table = self._shine(table, generators)
+        spectra = self._observe(flux, light, table, generators)
+        return Simulated(*finished(spectra, table, first_row=row, instrument=self.instrument))
+
+    def _visited(self, stars: pd.DataFrame, first: int) -> pd.DataFrame:
+        """Return one row per visit, with the velocities of its time."""
+        v = self.settings.visits
+        times = stars["time"].to_numpy(float)[:, None]
+        if v > 1:
+            baseline = self.settings.baseline
+            times = visit_times(times[:, 0], v, first, seed=self.seed, baseline=baseline)
+        one, two, three = velocities(stars, times).reshape(-1, 3).T
+        table = stars.loc[stars.index.repeat(v)].reset_index(drop=True)
+        return table.assign(
+            time=times.ravel(),
+            visit=np.tile(np.arange(v), len(stars)),
+            rv_1=one,
+            rv_2=two,
+            rv_3=three,
+            rv=one,
+            dv=two - one,
+        )
+
+    def _shine(
+        self, table: pd.DataFrame, generators: list[np.random.Generator]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], pd.DataFrame]:
+        """Return normalised flux and continuum (N, P) without noise, and what is now known."""
+        instrument, n = self.instrument, len(table)
+        stars = Stars.of(table, instrument.stars.label_range)
+        light = brightness(stars, instrument)
+        share = shares(stars, light, n, instrument)
+        table = measured(table, share, generators)
+        velocity = table[["rv_1", "rv_2", "rv_3"]].to_numpy(float)
+        if self.settings.frame == "rest":
+            velocity = add_velocities(velocity, -table[["rv_measured"]].to_numpy(float))
+        stars = stars.moving(velocity)
+        lines = instrument.stars.lines(stars.labels)
+        emitted = self._painters.paint(lines, light, stars, table)
+        outside = stars.outside(n)
+        table = table.assign(
+            **{f"outside{s}": outside[:, rank] for rank, s in enumerate(SUFFIXES)},
+            emission_ew_hbeta=emitted,
+        )
+        flux, total = blend(lines, light, stars, n)
+        return flux, total, table
+
+    def _observe(
+        self,
+        flux: NDArray[np.float32],
+        light: NDArray[np.float32],
+        table: pd.DataFrame,
+        generators: list[np.random.Generator],
+    ) -> Spectra:
+        """Add noise, defects and masks; the table of the result has ``flags`` only."""
+        snr = snr_curve(light, table["snr"].to_numpy(float), self.instrument)
+        ivar = inverse_variance(flux, snr)
+        if self.settings.noise:
+            flux += standard_normal(generators, flux.shape[1]) / np.sqrt(ivar)
+        grid, settings = self.instrument.grid, self.settings
+        smooth = continuum_errors(generators, grid, settings.continuum_error)
+        flux *= smooth
+        ivar /= smooth**2
+        sky = defects.sky_velocity(table, settings.frame)
+        flags = np.zeros(len(table), dtype=np.int64)
+        for row, generator in enumerate(generators):
+            flags[row] = defects.cosmic_rays(ivar[row], settings.cosmic_rays, generator)
+            if table["problem"].iloc[row]:
+                one = table.iloc[row]
+                spoiled = defects.spoil(
+                    one["problem"],
+                    flux[row],
+                    ivar[row],
+                    grid,
+                    arm=int(one["problem_arm"]),
+                    size=float(one["problem_size"]),
+                    sky_velocity=float(sky[row]),
+                    rng=generator,
+                )
+                flags[row] |= int(spoiled)
+        spectra = replace(self.empty, flux=flux, ivar=ivar, table=pd.DataFrame({"flags": flags}))
+        return masks.apply(spectra, self._telluric(sky)) if settings.telluric else spectra
+
+    def _telluric(self, sky: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Mark the telluric bands (N, P), where a sky at these velocities has them."""
+        grid = self.instrument.grid
+        return masks.telluric(
+            grid.wavelength, grid.medium, frame="barycentric", barycentric_velocity=sky
+        )
+
+    @cached_property
+    def _painters(self) -> Painters:
+        return Painters.on(self.instrument.grid)
+
+
+def join(parts: Sequence[Simulated]) -> Simulated:
+    """Join parts of a survey, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0].spectra
+    spectra = replace(
+        first,
+        flux=np.concatenate([part.spectra.flux for part in parts]),
+        ivar=np.concatenate([part.spectra.ivar for part in parts]),
+        table=pd.concat([part.spectra.table for part in parts], ignore_index=True),
+    )
+    return Simulated(spectra, pd.concat([part.truth for part in parts], ignore_index=True))
+
+
+def simulate_spectra(
+    n: int,
+    *,
+    rng: np.random.Generator | int = 0,
+    population: Population | None = None,
+    settings: SpectraSettings | None = None,
+    instrument: Instrument | Literal["galah"] = "galah",
+) -> Simulated:
+    """Simulate the spectra of n stars.
+
+    Parameters
+    ----------
+    n : int
+        Stars.
+    rng : numpy.random.Generator or int
+        A generator, of which one number is drawn as the seed; or the seed.
+    population : Population, optional
+        The stars; by default `siderea.simulate.population.Survey` with the same seed.
+    settings : SpectraSettings, optional
+    instrument : Instrument or "galah"
+        `siderea.simulate.apogee.apogee` makes one from El-Badry's networks.
+
+    Returns
+    -------
+    spectra : Spectra
+        n times ``settings.visits`` rows, float32.
+    truth : pandas.DataFrame
+        One row per spectrum: the population table, and what was done to the spectrum.
+
+    Raises
+    ------
+    DataError
+        If n, the seed or a setting makes no sense.
+
+    Notes
+    -----
+    All is held in memory, 131 kB per GALAH spectrum; `SpectralSurvey` streams.
+    """
+    seed = int(rng.integers(2**62)) if isinstance(rng, np.random.Generator) else int(rng)
+    if n < 1 or seed < 0:
+        raise DataError(f"n {n}, seed {seed}; expected at least one star and no negative seed")
+    if population is None:
+        from siderea.simulate.population import Survey
+
+        population = Survey(n, seed=seed)
+    machine = galah() if isinstance(instrument, str) else instrument
+    survey = SpectralSurvey(population, n, machine, settings or SpectraSettings(), seed)
+    return join([survey.block(number) for number in range(survey.n_blocks)])
