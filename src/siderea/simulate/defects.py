@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.constants import C_KMS, GAUSSIAN_FWHM
 from siderea.flags import SpectrumFlag
+from siderea.simulate.draw import Columns
 from siderea.spectra.doppler import add_velocities, shift
 from siderea.spectra.instruments import InstrumentGrid
 from siderea.spectra.masks import SKY_LINES
@@ -127,15 +127,15 @@ def _gaps(flux: NDArray, ivar: NDArray, n_gaps: int, rng: np.random.Generator) -
         flux[start:stop], ivar[start:stop] = 0.0, 0.0
 
 
-def sky_velocity(table: pd.DataFrame, frame: str) -> NDArray[np.float64]:
+def sky_velocity(table: Columns, frame: str) -> NDArray[np.float64]:
     """Return the velocity (N,) of what is at rest over the observatory, in the spectra's frame.
 
     In the rest frame of the measured velocity, +v_bary − rv; in the barycentric frame, +v_bary.
     """
-    bary = table["barycentric_velocity"].to_numpy(dtype=float)
+    bary = table["barycentric_velocity"]
     if frame == "barycentric":
         return np.asarray(bary)
-    return add_velocities(bary, -table["rv_measured"].to_numpy(dtype=float))
+    return add_velocities(bary, -table["rv_measured"])
 
 
 def cosmic_rays(ivar: NDArray, mean: float, rng: np.random.Generator) -> SpectrumFlag:

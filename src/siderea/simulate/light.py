@@ -12,15 +12,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from siderea.simulate.draw import Columns
 from siderea.simulate.instruments import BROADENING, STAR_LABELS, Instrument
 
 __all__ = ["SUFFIXES", "Stars", "blend", "brightness", "planck", "shares"]
 
 SUFFIXES = ("", "_2", "_3")
 """Of the columns of the first, second and third star."""
+
+UNSEEN = 3e-4
+"""Share of the light below which a companion is a featureless continuum: its lines would change no
+pixel by more than this."""
 
 SECOND_RADIATION = 1.438777e8
 """hc/k, Å K (CODATA)."""
@@ -55,18 +59,18 @@ class Stars:
     label_range: NDArray[np.float64]
 
     @classmethod
-    def of(cls, table: pd.DataFrame, label_range: NDArray) -> Stars:
+    def of(cls, table: Columns, label_range: NDArray) -> Stars:
         """Gather the stars of systems (N rows), not yet moving."""
         pieces, rows, ranks, radii = [], [], [], []
         for rank, suffix in enumerate(SUFFIXES):
-            there = np.flatnonzero(table["n_stars"].to_numpy() > rank)
-            if not there.size:  # the columns need not be there
+            if rank and f"radius{suffix}" not in table:
                 continue
-            part = table.iloc[there]
+            # a companion too light for the isochrones has no radius, and gives no light
+            there = np.flatnonzero(np.isfinite(table[f"radius{suffix}"]))
             rows.append(there)
             ranks.append(np.full(there.size, rank))
-            radii.append(part[f"radius{suffix}"].to_numpy(dtype=float))
-            pieces.append(_labels(part, suffix))
+            radii.append(table[f"radius{suffix}"][there])
+            pieces.append(_labels(table, suffix, there))
         true = np.concatenate(pieces)
         return cls(
             true.clip(label_range[:, 0], label_range[:, 1]),
@@ -84,6 +88,10 @@ class Stars:
         labels = true.clip(self.label_range[:, 0], self.label_range[:, 1])
         return replace(self, labels=labels, true=true)
 
+    def bright(self, share: NDArray) -> NDArray[np.int64]:
+        """Tell which stars' lines can be seen, by their share (N, 3) of the light: indices."""
+        return np.flatnonzero((share[self.row, self.rank] > UNSEEN) | (self.rank == 0))
+
     def outside(self, n_rows: int) -> NDArray[np.object_]:
         """Say which labels (N, 3) lie beyond the model's range: names, comma-separated."""
         names = np.array((*STAR_LABELS, *BROADENING))
@@ -94,12 +102,12 @@ class Stars:
         return found
 
 
-def _labels(table: pd.DataFrame, suffix: str) -> NDArray[np.float64]:
+def _labels(table: Columns, suffix: str, there: NDArray[np.int64]) -> NDArray[np.float64]:
     """Labels (N, 8) of the stars of one rank, at rest; composition is the system's."""
     shared = ("fe_h", "alpha_fe")
     names = (*STAR_LABELS, "vsini", "vmac")
-    columns = [table[name if name in shared else f"{name}{suffix}"] for name in names]
-    return np.column_stack([*columns, np.zeros(len(table))]).astype(np.float64)
+    columns = [table[name if name in shared else f"{name}{suffix}"][there] for name in names]
+    return np.column_stack([*columns, np.zeros(there.size)]).astype(np.float64)
 
 
 def planck(wavelength: NDArray, teff: NDArray, other: NDArray) -> NDArray[np.float64]:

@@ -7,9 +7,18 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from siderea.simulate.instruments import BACKGROUND, Instrument
+from siderea.spectra.doppler import shift
 from siderea.spectra.instruments import InstrumentGrid
+from siderea.spectra.masks import STRONG_BANDS, TELLURIC_BANDS
+from siderea.spectra.wavelength import air_to_vacuum
 
-__all__ = ["continuum_errors", "inverse_variance", "snr_curve", "standard_normal"]
+__all__ = [
+    "continuum_errors",
+    "inverse_variance",
+    "mask_telluric",
+    "snr_curve",
+    "standard_normal",
+]
 
 Array = NDArray[np.float32]
 
@@ -78,3 +87,27 @@ def continuum_errors(
         shape = chebvander(np.linspace(-1, 1, pixels.stop - pixels.start), 3)
         out[:, pixels] = 1 + error * draws[:, arm] @ shape.T
     return out
+
+
+def mask_telluric(ivar: Array, grid: InstrumentGrid, velocity: NDArray) -> None:
+    """Mask in place the pixels of the telluric bands, as `siderea.spectra.masks.telluric` marks them.
+
+    Parameters
+    ----------
+    ivar : (N, P) ndarray
+    grid : InstrumentGrid
+    velocity : (N,) array-like
+        Of the observatory in the frame of the spectra, km/s.
+    """
+    for band in STRONG_BANDS:
+        edges = np.array(TELLURIC_BANDS[band])
+        edges = air_to_vacuum(edges) if grid.medium == "vacuum" else edges
+        moved = shift(edges, velocity)
+        for arm in grid.arms:
+            pixels = grid.wavelength[arm]
+            if moved[:, 1].max() < pixels[0] or moved[:, 0].min() > pixels[-1]:
+                continue
+            first = arm.start + np.searchsorted(pixels, moved[:, 0], side="left")
+            stop = arm.start + np.searchsorted(pixels, moved[:, 1], side="right")
+            for row, (a, b) in enumerate(zip(first.tolist(), stop.tolist(), strict=True)):
+                ivar[row, a:b] = 0.0

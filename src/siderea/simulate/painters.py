@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.errors import DataError
 from siderea.simulate.bands import BandPainter
+from siderea.simulate.draw import Columns
 from siderea.simulate.emission import EmissionPainter
 from siderea.simulate.light import Stars
 from siderea.simulate.peculiar import COLD, emission_of
@@ -18,6 +18,9 @@ from siderea.spectra.instruments import InstrumentGrid
 __all__ = ["Painters"]
 
 Array = NDArray[np.float64]
+
+FAINT = 0.003
+"""Share of the light below which the bands of a cold companion are left out."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,12 @@ class Painters:
         return cls(bands, EmissionPainter(grid))
 
     def paint(
-        self, lines: NDArray[np.float32], light: NDArray[np.float32], stars: Stars, table: pd.DataFrame
+        self,
+        lines: NDArray[np.float32],
+        light: NDArray[np.float32],
+        stars: Stars,
+        table: Columns,
+        share: NDArray[np.float64],
     ) -> Array:
         """Change the normalised spectra of stars in place.
 
@@ -46,8 +54,10 @@ class Painters:
         lines, light : (S, P) ndarray
             Normalised spectra and continua of the stars.
         stars : Stars
-        table : pandas.DataFrame
+        table : columns
             N systems, with what `siderea.simulate.peculiar.draw` drew.
+        share : (N, 3) ndarray
+            Of each star in the light.
 
         Returns
         -------
@@ -55,22 +65,27 @@ class Painters:
             Light added to Hβ, Å; NaN without emission.
         """
         if self.bands is not None:
-            self._bands(self.bands, lines, stars, table)
-        ew_hbeta = np.full(len(table), np.nan)
-        for row in np.flatnonzero(table["emission"].to_numpy() != ""):
-            emission = emission_of(table.iloc[row])
+            self._bands(self.bands, lines, stars, table, share)
+        ew_hbeta = np.full(len(share), np.nan)
+        for row in np.flatnonzero(table["emission"] != ""):
+            emission = emission_of(table, row)
             ew_hbeta[row] = self.emission.paint(lines[row], light[row], stars.labels[row, -1], emission)
         return ew_hbeta
 
     @staticmethod
     def _bands(
-        painter: BandPainter, lines: NDArray[np.float32], stars: Stars, table: pd.DataFrame
+        painter: BandPainter,
+        lines: NDArray[np.float32],
+        stars: Stars,
+        table: Columns,
+        share: NDArray[np.float64],
     ) -> None:
         """Put bands on cold stars, on carbon stars, and lithium on lithium-rich ones."""
         primary = stars.rank == 0
-        a_li = np.where(primary, table["a_li"].to_numpy(float)[stars.row], np.nan)
-        c_fe = np.where(primary, table["c_fe"].to_numpy(float)[stars.row], np.nan)
+        a_li = np.where(primary, table["a_li"][stars.row], np.nan)
+        c_fe = np.where(primary, table["c_fe"][stars.row], np.nan)
         c_fe = np.where(np.isnan(c_fe) & (stars.true[:, 0] < COLD), 0.0, c_fe)
+        c_fe = np.where(share[stars.row, stars.rank] > FAINT, c_fe, np.nan)
         some = np.flatnonzero(np.isfinite(a_li) | np.isfinite(c_fe))
         for start in range(0, some.size, 16):  # depths of 16 stars stay in the cache
             part = some[start : start + 16]

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.errors import DataError
 from siderea.simulate import emission
 from siderea.simulate.defects import KINDS as DEFECTS
+from siderea.simulate.draw import Columns
 from siderea.simulate.emission import Emission
 
 __all__ = ["COLD", "SHARES", "check_shares", "draw", "emission_of", "star_generator"]
@@ -40,12 +40,17 @@ giant in a hundred is rich in it. HFR come from the population's own rotation.""
 COLD = 4400.0
 """K: below, where the emulator ends, molecular bands are added to a star's spectrum."""
 
-BANDED = 4000.0
-"""K: below, TiO or MgH take a percent or more of the light of an arm: class MAB."""
+GIVEN = ("HAE", "CEH", "LIR", "WRD")
+"""Classes that the population may have drawn, of which the spectra are made here."""
 
-FAST = 25.0
-"""km/s: v sin i above which lines are plainly wider than the instrument makes them; class HFR."""
-
+_EMISSION = (
+    "emission_ew",
+    "emission_width",
+    "emission_velocity",
+    "emission_violet",
+    "emission_depth",
+    "balmer_decrement",
+)
 _STREAM = 7
 _N_DRAWS = 24
 
@@ -56,14 +61,14 @@ def star_generator(seed: int, stream: int, number: int) -> np.random.Generator:
 
 
 def draw(
-    stars: pd.DataFrame, first: int, *, seed: int, shares: Mapping[str, float] = SHARES
-) -> pd.DataFrame:
+    stars: Columns, first: int, *, seed: int, shares: Mapping[str, float] = SHARES
+) -> Columns:
     """Make some stars peculiar.
 
     Parameters
     ----------
-    stars : pandas.DataFrame
-        Rows of the population table.
+    stars : columns
+        Of the population table, arrays by name.
     first : int
         Number of the first of them in the survey.
     seed : int
@@ -72,8 +77,8 @@ def draw(
 
     Returns
     -------
-    pandas.DataFrame
-        The same rows: ``class`` and, for HFR, ``vsini`` are changed, and added are ``a_li``,
+    columns
+        The same; a class of `GIVEN` that the population drew is kept. ``class`` and, for HFR, ``vsini`` are changed, and added are ``a_li``,
         ``c_fe``, ``problem``, ``problem_arm``, ``problem_size`` and the parameters of the emission.
 
     Raises
@@ -82,25 +87,26 @@ def draw(
         If a class is not known, or the shares are not shares.
     """
     check_shares(shares)
-    numbers = range(first, first + len(stars))
+    numbers = range(first, first + stars["teff"].size)
     u = np.array([star_generator(seed, _STREAM, i).random(_N_DRAWS) for i in numbers])
-    u = u.reshape(len(stars), _N_DRAWS)
-    chosen = _choice(u[:, 0], shares)
-    teff, logg = stars["teff"].to_numpy(float), stars["logg"].to_numpy(float)
+    u = u.reshape(-1, _N_DRAWS)
+    chosen = _choice(u[:, 0], dict(shares))
+    told = np.array(stars["class"], dtype=object)
+    chosen = np.where(np.isin(told, GIVEN), told, chosen)
+    teff, logg = stars["teff"], stars["logg"]
     chosen[(chosen == "HFR") & (teff < 6000)] = ""
     chosen[(chosen == "CEH") & (teff > 6300)] = ""  # there is no C₂ left to see
     vsini = np.where(chosen == "HFR", 50 + 140 * u[:, 1], stars["vsini"])
-    table = stars.assign(
-        vsini=vsini,
-        a_li=np.where(chosen == "LIR", np.where(logg < 3.5, 1.8, 2.6) + 1.6 * u[:, 2], np.nan),
-        c_fe=np.where(chosen == "CEH", 0.6 + u[:, 3], np.nan),
-        problem=np.where(chosen == "WRD", _pick(DEFECTS, u[:, 4]), ""),
-        problem_arm=np.where(chosen == "WRD", (4 * u[:, 5]).astype(int), -1),
-        problem_size=np.where(chosen == "WRD", u[:, 6], np.nan),
-        **_emissions(chosen == "HAE", vsini, u[:, 8:16]),
-    )
-    table["class"] = _classes(table, chosen)
-    return table
+    table = stars | {
+        "vsini": vsini,
+        "a_li": np.where(chosen == "LIR", np.where(logg < 3.5, 1.8, 2.6) + 1.6 * u[:, 2], np.nan),
+        "c_fe": np.where(chosen == "CEH", 0.6 + u[:, 3], np.nan),
+        "problem": np.where(chosen == "WRD", _pick(DEFECTS, u[:, 4]), ""),
+        "problem_arm": np.where(chosen == "WRD", (4 * u[:, 5]).astype(int), -1),
+        "problem_size": np.where(chosen == "WRD", u[:, 6], np.nan),
+    }
+    table |= _emissions(chosen == "HAE", vsini, u[:, 8:16])
+    return table | {"class": _classes(table, chosen)}
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
@@ -146,31 +152,22 @@ def _emissions(chosen: NDArray, vsini: NDArray, u: NDArray) -> dict[str, NDArray
     return {"emission": np.where(chosen, kind, ""), **drawn}
 
 
-def emission_of(star: pd.Series) -> Emission:
+def emission_of(table: Columns, row: int) -> Emission:
     """Return the emission of a row of the table."""
+    star = {name: table[name][row] for name in ("emission", *_EMISSION)}
     return Emission(
-        kind=star["emission"],
-        ew=star["emission_ew"],
-        width=star["emission_width"],
-        velocity=star["emission_velocity"],
-        violet=star["emission_violet"],
-        depth=star["emission_depth"],
-        decrement=star["balmer_decrement"],
+        kind=str(star["emission"]),
+        ew=float(star["emission_ew"]),
+        width=float(star["emission_width"]),
+        velocity=float(star["emission_velocity"]),
+        violet=float(star["emission_violet"]),
+        depth=float(star["emission_depth"]),
+        decrement=float(star["balmer_decrement"]),
     )
 
 
-def _classes(table: pd.DataFrame, chosen: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Name the class of each star: what was drawn, else what it is by its labels."""
-    teff, logg = table["teff"].to_numpy(float), table["logg"].to_numpy(float)
-    found = table["class"].to_numpy(dtype=object).copy()
+def _classes(table: Columns, chosen: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return the class of each star: what was drawn here, else what the population says."""
+    found = np.array(table["class"], dtype=object)
     found[found == ""] = "NOR"
-    plain = np.isin(found, ("NOR", "BIN", "TRI"))
-    by_labels = {
-        "HFR": table["vsini"].to_numpy(float) > FAST,
-        "CMP": (teff < 5200) & (logg < 3.0) & (table["fe_h"].to_numpy(float) < -1.0),
-        "MAB": teff < BANDED,
-    }
-    for name, mask in by_labels.items():
-        found[plain & mask] = name
-    found[chosen != ""] = chosen[chosen != ""]
-    return found
+    return np.where(chosen != "", chosen, found)

@@ -22,18 +22,20 @@ from threadpoolctl import threadpool_limits
 from siderea.data import Spectra
 from siderea.errors import DataError
 from siderea.simulate import defects, peculiar
-from siderea.simulate.epochs import velocities, visit_times
+from siderea.simulate.draw import Columns
+from siderea.simulate.epochs import visit_times
 from siderea.simulate.instruments import Instrument, galah
 from siderea.simulate.light import SUFFIXES, Stars, blend, brightness, shares
 from siderea.simulate.noise import (
     continuum_errors,
     inverse_variance,
+    mask_telluric,
     snr_curve,
     standard_normal,
 )
 from siderea.simulate.painters import Painters
 from siderea.simulate.spectrum_table import finished, measured
-from siderea.spectra import masks
+from siderea.simulate.velocities import velocities_at
 from siderea.spectra.doppler import add_velocities
 
 __all__ = [
@@ -44,10 +46,11 @@ __all__ = [
     "TableOfStars",
     "join",
     "simulate_spectra",
+    "stars_per_block",
 ]
 
-BLOCK = 64
-"""Spectra made together: what stays in the cache, and the rows of a chunk of a GALAH store."""
+BLOCK = 128
+"""Spectra made together: enough to spread the cost of their table, and 70 MB at work."""
 
 _NOISE = 9
 
@@ -90,7 +93,7 @@ class SpectraSettings:
 
     Parameters
     ----------
-    shares : mapping
+    shares : mapping or pairs
         Share of all stars that is drawn for each peculiar class, see `peculiar.SHARES`.
     frame : {"rest", "barycentric"}
         Whether the measured velocity is taken out of the spectra.
@@ -109,7 +112,7 @@ class SpectraSettings:
         Mask the telluric bands.
     """
 
-    shares: Mapping[str, float] = field(default_factory=lambda: dict(peculiar.SHARES))
+    shares: Mapping[str, float] | tuple[tuple[str, float], ...] = tuple(peculiar.SHARES.items())
     frame: Literal["rest", "barycentric"] = "rest"
     visits: int = 1
     baseline: float = 1000.0
@@ -119,7 +122,8 @@ class SpectraSettings:
     telluric: bool = True
 
     def __post_init__(self) -> None:
-        peculiar.check_shares(self.shares)
+        peculiar.check_shares(dict(self.shares))
+        object.__setattr__(self, "shares", tuple(dict(self.shares).items()))  # can be hashed
         if self.frame not in ("rest", "barycentric"):
             raise DataError(f"frame: found {self.frame!r}; expected 'rest' or 'barycentric'")
         if self.visits < 1 or not self.baseline > 0:
@@ -162,7 +166,7 @@ class SpectralSurvey:
     @property
     def stars_per_block(self) -> int:
         """Stars of one block: all their visits are made together."""
-        return max(1, BLOCK // self.settings.visits)
+        return stars_per_block(self.settings.visits)
 
     @property
     def n_blocks(self) -> int:
@@ -175,17 +179,7 @@ class SpectralSurvey:
     @cached_property
     def empty(self) -> Spectra:
         """A set without rows, on the grid of the survey."""
-        grid = self.instrument.grid
-        nothing = np.empty((0, grid.wavelength.size), dtype=np.float32)
-        return Spectra(
-            grid.wavelength,
-            nothing,
-            nothing,
-            grid.medium,
-            arms=grid.arms,
-            arm_names=grid.arm_names,
-            resolution=grid.resolution,
-        )
+        return self.instrument.grid.empty()
 
     def chunks(self, size: int) -> Iterator[Simulated]:
         """Yield the whole survey, ``size`` spectra at a time."""
@@ -225,55 +219,49 @@ class SpectralSurvey:
 
     def _block(self, number: int) -> Simulated:
         first = number * self.stars_per_block
-        stars = self.population.stars(first, min(first + self.stars_per_block, self.n_stars))
-        stars = peculiar.draw(stars, first, seed=self.seed, shares=self.settings.shares)
+        frame = self.population.stars(first, min(first + self.stars_per_block, self.n_stars))
+        stars = {name: _plain(frame[name]) for name in frame}
+        stars = peculiar.draw(stars, first, seed=self.seed, shares=dict(self.settings.shares))
         table = self._visited(stars, first)
         row = first * self.settings.visits
-        rows = range(row, row + len(table))
+        rows = range(row, row + table["time"].size)
         generators = [peculiar.star_generator(self.seed, _NOISE, one) for one in rows]
         flux, light, table = self._shine(table, generators)
         spectra = self._observe(flux, light, table, generators)
         return Simulated(*finished(spectra, table, first_row=row, instrument=self.instrument))
 
-    def _visited(self, stars: pd.DataFrame, first: int) -> pd.DataFrame:
+    def _visited(self, stars: Columns, first: int) -> Columns:
         """Return one row per visit, with the velocities of its time."""
-        v = self.settings.visits
-        times = stars["time"].to_numpy(float)[:, None]
-        if v > 1:
-            baseline = self.settings.baseline
-            times = visit_times(times[:, 0], v, first, seed=self.seed, baseline=baseline)
-        one, two, three = velocities(stars, times).reshape(-1, 3).T
-        table = stars.loc[stars.index.repeat(v)].reset_index(drop=True)
-        return table.assign(
-            time=times.ravel(),
-            visit=np.tile(np.arange(v), len(stars)),
-            rv_1=one,
-            rv_2=two,
-            rv_3=three,
-            rv=one,
-            dv=two - one,
-        )
+        v, n = self.settings.visits, stars["time"].size
+        if v == 1:
+            return stars | {"visit": np.zeros(n, dtype=int)}
+        baseline = self.settings.baseline
+        times = visit_times(stars["time"], v, first, seed=self.seed, baseline=baseline)
+        one, two, three = velocities_at(stars, times).reshape(-1, 3).T
+        table = {name: np.repeat(values, v) for name, values in stars.items()}
+        moving = {"rv_1": one, "rv_2": two, "rv_3": three, "rv": one, "dv": two - one}
+        return table | moving | {"time": times.ravel(), "visit": np.tile(np.arange(v), n)}
 
     def _shine(
-        self, table: pd.DataFrame, generators: list[np.random.Generator]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], pd.DataFrame]:
+        self, table: Columns, generators: list[np.random.Generator]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], Columns]:
         """Return normalised flux and continuum (N, P) without noise, and what is now known."""
-        instrument, n = self.instrument, len(table)
+        instrument, n = self.instrument, len(generators)
         stars = Stars.of(table, instrument.stars.label_range)
         light = brightness(stars, instrument)
         share = shares(stars, light, n, instrument)
         table = measured(table, share, generators)
-        velocity = table[["rv_1", "rv_2", "rv_3"]].to_numpy(float)
+        velocity = np.stack([table["rv_1"], table["rv_2"], table["rv_3"]], axis=1)
         if self.settings.frame == "rest":
-            velocity = add_velocities(velocity, -table[["rv_measured"]].to_numpy(float))
+            velocity = add_velocities(velocity, -table["rv_measured"][:, None])
         stars = stars.moving(velocity)
-        lines = instrument.stars.lines(stars.labels)
-        emitted = self._painters.paint(lines, light, stars, table)
+        bright = stars.bright(share)
+        lines = np.ones_like(light)
+        lines[bright] = instrument.stars.lines(stars.labels[bright])
+        emitted = self._painters.paint(lines, light, stars, table, share)
         outside = stars.outside(n)
-        table = table.assign(
-            **{f"outside{s}": outside[:, rank] for rank, s in enumerate(SUFFIXES)},
-            emission_ew_hbeta=emitted,
-        )
+        table |= {f"outside{s}": outside[:, rank] for rank, s in enumerate(SUFFIXES)}
+        table["emission_ew_hbeta"] = emitted
         flux, total = blend(lines, light, stars, n)
         return flux, total, table
 
@@ -281,48 +269,51 @@ class SpectralSurvey:
         self,
         flux: NDArray[np.float32],
         light: NDArray[np.float32],
-        table: pd.DataFrame,
+        table: Columns,
         generators: list[np.random.Generator],
     ) -> Spectra:
         """Add noise, defects and masks; the table of the result has ``flags`` only."""
-        snr = snr_curve(light, table["snr"].to_numpy(float), self.instrument)
-        ivar = inverse_variance(flux, snr)
-        if self.settings.noise:
-            flux += standard_normal(generators, flux.shape[1]) / np.sqrt(ivar)
+        ivar = inverse_variance(flux, snr_curve(light, table["snr"], self.instrument))
         grid, settings = self.instrument.grid, self.settings
+        if settings.noise:
+            flux += standard_normal(generators, flux.shape[1]) / np.sqrt(ivar)
         smooth = continuum_errors(generators, grid, settings.continuum_error)
         flux *= smooth
-        ivar /= smooth**2
+        smooth *= smooth
+        ivar /= smooth
         sky = defects.sky_velocity(table, settings.frame)
-        flags = np.zeros(len(table), dtype=np.int64)
+        flags = np.zeros(len(flux), dtype=np.int64)
         for row, generator in enumerate(generators):
             flags[row] = defects.cosmic_rays(ivar[row], settings.cosmic_rays, generator)
-            if table["problem"].iloc[row]:
-                one = table.iloc[row]
-                spoiled = defects.spoil(
-                    one["problem"],
-                    flux[row],
-                    ivar[row],
-                    grid,
-                    arm=int(one["problem_arm"]),
-                    size=float(one["problem_size"]),
-                    sky_velocity=float(sky[row]),
-                    rng=generator,
-                )
-                flags[row] |= int(spoiled)
-        spectra = replace(self.empty, flux=flux, ivar=ivar, table=pd.DataFrame({"flags": flags}))
-        return masks.apply(spectra, self._telluric(sky)) if settings.telluric else spectra
-
-    def _telluric(self, sky: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Mark the telluric bands (N, P), where a sky at these velocities has them."""
-        grid = self.instrument.grid
-        return masks.telluric(
-            grid.wavelength, grid.medium, frame="barycentric", barycentric_velocity=sky
-        )
+        for row in np.flatnonzero(table["problem"] != "").tolist():
+            flags[row] |= defects.spoil(
+                str(table["problem"][row]),
+                flux[row],
+                ivar[row],
+                grid,
+                arm=int(table["problem_arm"][row]),
+                size=float(table["problem_size"][row]),
+                sky_velocity=float(sky[row]),
+                rng=generators[row],
+            )
+        if settings.telluric:
+            mask_telluric(ivar, grid, sky)
+        return replace(self.empty, flux=flux, ivar=ivar, table=pd.DataFrame({"flags": flags}))
 
     @cached_property
     def _painters(self) -> Painters:
         return Painters.on(self.instrument.grid)
+
+
+def stars_per_block(visits: int) -> int:
+    """Return the number of stars whose ``visits`` make about `BLOCK` spectra."""
+    return max(1, BLOCK // visits)
+
+
+def _plain(column: pd.Series) -> NDArray:
+    """Return a column as numbers, or as Python strings."""
+    numeric = column.dtype.kind in "fiub"
+    return column.to_numpy() if numeric else column.to_numpy(dtype=object)
 
 
 def join(parts: Sequence[Simulated]) -> Simulated:

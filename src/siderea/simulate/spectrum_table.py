@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from siderea.data import Spectra
 from siderea.flags import SpectrumFlag
 from siderea.simulate.defects import wrong_velocity
+from siderea.simulate.draw import Columns
 from siderea.simulate.instruments import Instrument
 from siderea.spectra.lines import BALMER, equivalent_width
 
@@ -32,13 +33,13 @@ MEDIAN_STEP = 4
 
 
 def measured(
-    table: pd.DataFrame, share: NDArray[np.float64], generators: list[np.random.Generator]
-) -> pd.DataFrame:
+    table: Columns, share: NDArray[np.float64], generators: list[np.random.Generator]
+) -> Columns:
     """Add what is measured of the velocity.
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : columns
         N spectra, with ``rv_1``, ``rv_2``, ``rv_3``.
     share : (N, 3) ndarray
         Of each star in the light.
@@ -47,31 +48,31 @@ def measured(
 
     Returns
     -------
-    pandas.DataFrame
+    columns
         With ``rv_light`` (the mean of the components, weighed with their light: what a
         cross-correlation of blended lines finds), ``rv_measured``, ``rv_err`` (km/s),
         ``barycentric_velocity`` (km/s) and ``share_2``, ``share_3``.
     """
-    moving = table[["rv_1", "rv_2", "rv_3"]].to_numpy(dtype=float)
+    moving = np.stack([table["rv_1"], table["rv_2"], table["rv_3"]], axis=1)
     light_weighted = np.where(share > 0, share * moving, 0.0).sum(axis=1)
     draws = np.array([[one.standard_normal(), one.uniform(-1, 1)] for one in generators])
-    broad = 1 + (table["vsini"].to_numpy(float) / 10) ** 1.5
-    error = np.hypot(RV_FLOOR, RV_PHOTONS * broad / table["snr"].to_numpy(float))
+    broad = 1 + (table["vsini"] / 10) ** 1.5
+    error = np.hypot(RV_FLOOR, RV_PHOTONS * broad / table["snr"])
     wrong = [
         wrong_velocity(*one) for one in zip(table["problem"], table["problem_size"], strict=True)
     ]
-    return table.assign(
-        rv_light=light_weighted,
-        rv_measured=light_weighted + error * draws[:, 0] + np.array(wrong),
-        rv_err=error,
-        barycentric_velocity=EARTH * np.sin(0.5 * np.pi * draws[:, 1]),
-        share_2=share[:, 1],
-        share_3=share[:, 2],
-    )
+    return table | {
+        "rv_light": light_weighted,
+        "rv_measured": light_weighted + error * draws[:, 0] + np.array(wrong),
+        "rv_err": error,
+        "barycentric_velocity": EARTH * np.sin(0.5 * np.pi * draws[:, 1]),
+        "share_2": share[:, 1],
+        "share_3": share[:, 2],
+    }
 
 
 def finished(
-    spectra: Spectra, table: pd.DataFrame, *, first_row: int, instrument: Instrument
+    spectra: Spectra, table: Columns, *, first_row: int, instrument: Instrument
 ) -> tuple[Spectra, pd.DataFrame]:
     """Give spectra the catalogue that an ingest would, and the truth its identifiers.
 
@@ -79,7 +80,7 @@ def finished(
     ----------
     spectra : Spectra
         With ``flags`` in its table.
-    table : pandas.DataFrame
+    table : columns
         All that is known.
     first_row : int
         Number of the first spectrum in the survey.
@@ -91,46 +92,42 @@ def finished(
         The catalogue has the columns of an ingested GALAH store, ``rv_err`` and the apparent
         magnitudes; nothing in it is known from the simulation only.
     """
-    numbers = FIRST_ID + first_row + np.arange(len(table))
-    identity = pd.DataFrame(
-        {
-            "id": [f"{number:015d}" for number in numbers],
-            "star_id": table["star_id"].astype(str),
-            "sobject_id": numbers,
-        }
-    )
-    known = _catalogue(spectra, table, instrument)
-    with_table = replace(spectra, table=pd.concat([identity, known], axis=1))
-    truth = table.drop(columns=[name for name in ("id", "star_id") if name in table])
-    truth = truth.assign(flags=known["flags"])
-    return _with_balmer_widths(with_table), pd.concat([identity, truth], axis=1)
+    numbers = FIRST_ID + first_row + np.arange(len(spectra))
+    identity = {
+        "id": np.array([f"{number:015d}" for number in numbers], dtype=object),
+        "star_id": table["star_id"],
+        "sobject_id": numbers,
+    }
+    known = identity | _catalogue(spectra, table, instrument)
+    known |= _balmer_widths(spectra)
+    truth = identity | {name: v for name, v in table.items() if name not in identity}
+    truth["flags"] = known["flags"]
+    return replace(spectra, table=pd.DataFrame(known)), pd.DataFrame(truth)
 
 
-def _catalogue(spectra: Spectra, table: pd.DataFrame, instrument: Instrument) -> pd.DataFrame:
+def _catalogue(spectra: Spectra, table: Columns, instrument: Instrument) -> Columns:
     snr, overall = _median_snr(spectra)
     flags = spectra.table["flags"].to_numpy(dtype=np.int64)
     flags = flags | np.where(np.isnan(snr).all(axis=1), int(SpectrumFlag.NO_GOOD_PIXELS), 0)
-    names = instrument.grid.arm_names
-    magnitudes = [n for n in table if n == "v_jk" or (n.startswith("mag_"))]
-    frame = pd.DataFrame(
-        {
-            "ra": table["ra"],
-            "dec": table["dec"],
-            "field_ra": table["ra"],
-            "field_dec": table["dec"],
-            "mjd": table["time"],
-            "rv": table["rv_measured"],
-            "rv_err": table["rv_err"],
-            "barycentric_velocity": table["barycentric_velocity"],
-            "snr": overall,
-            **{f"snr_{name}": snr[:, arm] for arm, name in enumerate(names)},
-            "n_arms": np.isfinite(snr).sum(axis=1),
-            "telluric_corrected": True,
-            "flags": flags,
-            "path": "",
-        }
-    )
-    return pd.concat([frame, table[magnitudes]], axis=1)
+    n = len(spectra)
+    magnitudes = [name for name in table if name == "v_jk" or name.startswith("mag_")]
+    return {
+        "ra": table["ra"],
+        "dec": table["dec"],
+        "field_ra": table["ra"],
+        "field_dec": table["dec"],
+        "mjd": table["time"],
+        "rv": table["rv_measured"],
+        "rv_err": table["rv_err"],
+        "barycentric_velocity": table["barycentric_velocity"],
+        "snr": overall,
+        **{f"snr_{name}": snr[:, arm] for arm, name in enumerate(instrument.grid.arm_names)},
+        "n_arms": np.isfinite(snr).sum(axis=1),
+        "telluric_corrected": np.ones(n, dtype=bool),
+        "flags": flags,
+        "path": np.full(n, "", dtype=object),
+        **{name: table[name] for name in magnitudes},
+    }
 
 
 def _median_snr(spectra: Spectra) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -146,10 +143,10 @@ def _median_snr(spectra: Spectra) -> tuple[NDArray[np.float64], NDArray[np.float
     return out, np.median(ratio, axis=1).astype(float)
 
 
-def _with_balmer_widths(spectra: Spectra) -> Spectra:
-    """Add the widths of Hα and Hβ, as an ingest does."""
-    columns: dict[str, NDArray] = {}
+def _balmer_widths(spectra: Spectra) -> Columns:
+    """Return the widths of Hα and Hβ, as an ingest does."""
+    columns: Columns = {}
     for name, line in BALMER.items():
         if spectra.wavelength.min() < line < spectra.wavelength.max():
             columns[f"ew_{name}"], columns[f"ew_{name}_err"] = equivalent_width(spectra, line)
-    return replace(spectra, table=spectra.table.assign(**columns))
+    return columns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from siderea.data import Medium
+from siderea.data import Medium, Spectra
 from siderea.spectra.wavelength import log_grid
 
 __all__ = ["GALAH_GRID", "InstrumentGrid"]
@@ -51,6 +51,19 @@ class InstrumentGrid:
         slices = tuple(slice(a, b) for a, b in zip([0, *stops[:-1]], stops, strict=True))
         joined = np.concatenate(list(arms.values()))
         return cls(tuple(arms), joined, slices, medium, tuple(resolution))
+
+    def empty(self) -> Spectra:
+        """Return a set without rows on these pixels, in single precision."""
+        nothing = np.empty((0, self.wavelength.size), dtype=np.float32)
+        return Spectra(
+            self.wavelength,
+            nothing,
+            nothing,
+            self.medium,
+            arms=self.arms,
+            arm_names=self.arm_names,
+            resolution=self.resolution,
+        )
 
 
 GALAH_RESOLUTION = 28_000.0
