@@ -3,81 +3,133 @@
     python benchmarks/isochrones.py DATA                # accuracy and speed
     python benchmarks/isochrones.py DATA --build        # write src/siderea/isochrones/data/dsed.npz
 
-DATA is the folder of real data (its ``isochrones/`` and ``photometry/`` are read).
+DATA is the folder of real data (its ``isochrones/`` and ``photometry/`` are read). Building, and
+the comparison of bands, need h5py.
 """
 
 import argparse
-import re
-import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
-from sklearn.isotonic import isotonic_regression
 
-from siderea.isochrones.table import IsochroneTable, pack
+from isochrone_tables import dartmouth, grid, padova, usable_ages
+from siderea.isochrones import Isochrones, load_default
+from siderea.isochrones.table import pack
 
 SHIPPED = Path(__file__).parents[1] / "src/siderea/isochrones/data/dsed.npz"
-SDSS = ("sdss_u", "sdss_g", "sdss_r", "sdss_i", "sdss_z")
-LOWEST, FIXED = 0.14, 0.5  # solar masses: start of the grid; up to here phases are masses
-FIRST_EEP, LAST_EEP = 100, 260  # the tables' own phases are kept between these
-N_FIXED, N_SCALED, N_TIP = 24, 60, 20
+STAGES = ("main sequence", "subgiant", "giant branch")
+QUANTITIES = ("Teff", "log g", "log R", "log L", "M_r")
 
 
-def dartmouth(path):
-    """Return {[Fe/H]: {age in Gyr: array (rows, 10)}} of a DSED archive."""
-    tables = {}
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if member.name.endswith(".iso"):
-                text = archive.extractfile(member).read().decode()
-                fe_h = float(text.split("\n")[3].split()[5])
-                blocks = re.split(r"#AGE=\s*", text)[1:]
-                tables[fe_h] = {
-                    float(block.split()[0]): np.array(
-                        [row.split() for row in block.split("\n")[2:] if row.strip()], dtype=float
-                    )
-                    for block in blocks
-                }
-    return tables
+def stages(rows):
+    """Return 0 before the hottest point, 1 to the base of the giant branch, 2 above it.
+
+    The base is the knee of log L against log Teff: the point farthest below the line from the
+    hottest point to the tip.
+    """
+    heat, light = rows[:, 2], rows[:, 4]
+    hottest = np.argmax(np.where(rows[:, 0] > 60, heat, 0))
+    x = (heat - heat[-1]) / (heat[hottest] - heat[-1])
+    y = (light - light[hottest]) / (light[-1] - light[hottest])
+    step = np.arange(heat.size)
+    knee = np.argmax(np.where(step >= hottest, 1 - x - y, -np.inf))
+    return np.where(step <= hottest, 0, np.where(step <= knee, 1, 2))
 
 
-def ascending(mass):
-    """Return the masses made strictly ascending: nearest such sequence, ties spread evenly."""
-    fitted = isotonic_regression(mass)
-    steps = np.arange(mass.size)
-    first = np.searchsorted(fitted, fitted, side="left")
-    values, knots = np.unique(fitted, return_index=True)
-    del first
-    last = np.r_[knots[1:], mass.size] - 1
-    return np.interp(steps, (knots + last) / 2, values) + 1e-9 * steps
+def at_mass(isochrones, rows, age, fe_h):
+    """Return errors (rows, 5) at the masses of one table, in the order of QUANTITIES."""
+    stars = isochrones.stars(rows[:, 1], age, fe_h)
+    m_r = isochrones.magnitudes(rows[:, 1], age, fe_h, ["sdss_r"])[:, 0]
+    log_r = 0.5 * rows[:, 4] - 2 * (rows[:, 2] - np.log10(5772.0))
+    return np.c_[
+        stars.teff / 10 ** rows[:, 2] - 1,
+        stars.logg - (4.438068 + np.log10(rows[:, 1]) - 2 * log_r),
+        np.log10(stars.radius) - log_r,
+        np.log10(stars.luminosity) - rows[:, 4],
+        m_r - rows[:, 7],
+    ]
 
 
-def resample(rows):
-    """Return log mass (K,) and columns (K, 7) of one isochrone along the phase."""
-    eep, mass = rows[:, 0], np.log10(ascending(rows[:, 1]))
-    by_mass = PchipInterpolator(mass, rows[:, [2, 4, *range(5, 10)]])
-    start = float(np.interp(FIRST_EEP, eep, mass))
-    fixed = np.linspace(np.log10(LOWEST), np.log10(FIXED), N_FIXED, endpoint=False)
-    # Denser towards the turn-off, where a star of little more mass is much more evolved.
-    scaled = 1 - np.linspace(1, 0, N_SCALED, endpoint=False) ** 1.5
-    scaled = np.log10(FIXED) + scaled * (start - np.log10(FIXED))
-    eeps = np.r_[np.arange(FIRST_EEP, LAST_EEP), np.linspace(LAST_EEP, eep[-1], N_TIP)]
-    by_eep = PchipInterpolator(eep, np.c_[mass, rows[:, [2, 4, *range(5, 10)]]])(eeps)
-    below = np.r_[fixed, scaled]
-    return np.r_[below, by_eep[:, 0]], np.r_[by_mass(below), by_eep[:, 1:]]
+def at_gravity(isochrones, rows, age, fe_h):
+    """Return errors of Teff and M_r (rows, 2) at the gravities of evolved stars of one table."""
+    heaviest = float(isochrones.heaviest(age, fe_h))
+    mass = heaviest * (1 - np.geomspace(1e-9, 0.15, 6000)[::-1])
+    stars = isochrones.stars(mass, age, fe_h)
+    m_r = isochrones.magnitudes(mass, age, fe_h, ["sdss_r"])[:, 0]
+    order = np.flatnonzero(np.isfinite(stars.logg))
+    order = order[np.argsort(-stars.logg[order])]
+    log_r = 0.5 * rows[:, 4] - 2 * (rows[:, 2] - np.log10(5772.0))
+    logg = 4.438068 + np.log10(rows[:, 1]) - 2 * log_r
+    teff = np.interp(-logg, -stars.logg[order], stars.teff[order])
+    return np.c_[
+        teff / 10 ** rows[:, 2] - 1,
+        np.interp(-logg, -stars.logg[order], m_r[order]) - rows[:, 7],
+    ]
 
 
-def grid(tables, ages, metals):
-    """Return the IsochroneTable of the nodes asked for."""
-    nodes = [[resample(tables[fe_h][age]) for age in ages] for fe_h in metals]
-    return IsochroneTable(
-        fe_h=np.array(metals),
-        age=np.array(ages),
-        log_mass=np.array([[node[0] for node in row] for row in nodes]),
-        columns=np.array([[node[1] for node in row] for row in nodes]),
-        bands=SDSS,
+def compare(isochrones, tables, nodes):
+    """Print medians and 99th percentiles of the errors over some nodes of the tables."""
+    by_mass, by_gravity, lost = [[], [], []], [], []
+    for fe_h, age in nodes:
+        rows = tables[fe_h][age]
+        rows = rows[rows[:, 1] > 0.141]
+        stage, error = stages(rows), np.abs(at_mass(isochrones, rows, age, fe_h))
+        for index in range(3):
+            by_mass[index].append(error[stage == index])
+        by_gravity.append(np.abs(at_gravity(isochrones, rows[stage == 2], age, fe_h)))
+        lost.append(np.isnan(error[:, 0]).mean())
+    for name, errors in zip(STAGES, by_mass, strict=True):
+        errors = np.vstack(errors)
+        middle, worst = np.nanmedian(errors, 0), np.nanpercentile(errors, 99, axis=0)
+        text = "  ".join(
+            f"{q} {m:.4f}/{w:.3f}" for q, m, w in zip(QUANTITIES, middle, worst, strict=True)
+        )
+        print(f"  {name:13} at its mass     {text}")
+    errors = np.vstack(by_gravity)
+    middle, worst = np.nanmedian(errors, 0), np.nanpercentile(errors, 99, axis=0)
+    print(
+        f"  {'giant branch':13} at its log g    Teff {middle[0]:.4f}/{worst[0]:.3f}  "
+        f"M_r {middle[1]:.4f}/{worst[1]:.3f}"
     )
+    print(f"  past the interpolated tip: {100 * np.mean(lost):.2f} % of the table's stars")
+
+
+def accuracy(tables):
+    """Print errors with every second node left out, and at the nodes of the shipped table."""
+    metals, ages = sorted(tables), usable_ages(tables)
+    print("errors: median / 99th percentile of absolute values; Teff is relative")
+    print("every second age and [Fe/H] left out, compared at nodes left out in both")
+    held_out = [(fe_h, age) for fe_h in metals[1::2] for age in ages[1::2]]
+    compare(Isochrones(grid(tables, ages[::2], metals[::2])), tables, held_out)
+    print("the same, nodes of 4 Gyr and more (neighbours 2 Gyr and 0.2 dex apart)")
+    compare(
+        Isochrones(grid(tables, ages[::2], metals[::2])),
+        tables,
+        [node for node in held_out if node[1] >= 4],
+    )
+    print("every second [Fe/H] left out")
+    metal_poorer = Isochrones(grid(tables, ages, metals[::2]))
+    compare(metal_poorer, tables, [(fe_h, age) for fe_h in metals[1::2] for age in ages])
+    print("the shipped table at its own nodes")
+    compare(load_default(), tables, [(fe_h, age) for fe_h in metals for age in ages])
+
+
+def speed(isochrones, n_stars=1_000_000):
+    """Print stars per second of CPU time on one thread (best of three)."""
+    rng = np.random.default_rng(0)
+    age, fe_h = rng.uniform(1, 13, n_stars), rng.uniform(-2.5, 0.5, n_stars)
+    mass = rng.uniform(0.15, 1.0, n_stars) * isochrones.heaviest(age, fe_h)
+    for name, call in (
+        ("stars", lambda: isochrones.stars(mass, age, fe_h)),
+        (f"{len(isochrones.bands)} magnitudes", lambda: isochrones.magnitudes(mass, age, fe_h)),
+    ):
+        seconds = []
+        for _ in range(3):
+            start = time.process_time()
+            call()
+            seconds.append(time.process_time() - start)
+        print(f"{name}: {n_stars / min(seconds):,.0f} stars per CPU second")
 
 
 def main():
@@ -86,12 +138,22 @@ def main():
     parser.add_argument("--build", action="store_true")
     options = parser.parse_args()
     tables = dartmouth(options.data / "isochrones/DSED.tar.xz")
-    metals = sorted(tables)
-    # Below 1 Gyr the tables are extrapolations: their masses do not ascend.
-    ages = [age for age in sorted(tables[0.0]) if age >= 1]
     if options.build:
-        SHIPPED.write_bytes(pack(grid(tables, ages, metals)))
+        from isochrone_photometry import with_bands
+
+        table = grid(tables, usable_ages(tables), sorted(tables))
+        table = with_bands(options.data, table, padova(options.data / "isochrones/PARSEC.tar.xz"))
+        SHIPPED.write_bytes(pack(table))
         print(SHIPPED, SHIPPED.stat().st_size)
+        return
+    accuracy(tables)
+    speed(load_default())
+    try:
+        from isochrone_photometry import compare_bands
+    except ImportError:
+        print("bands not compared: h5py is not installed")
+        return
+    compare_bands(options.data, load_default(), padova(options.data / "isochrones/PARSEC.tar.xz"))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from siderea.errors import DataError
 from siderea.isochrones.phase import Place, neighbours, place
@@ -67,6 +69,10 @@ class Isochrones:
 
     def __init__(self, table: IsochroneTable) -> None:
         self.table = table
+        rows = table.columns.reshape(-1, table.columns.shape[-1])
+        # Contiguous, so that one star's columns lie in one stretch of memory.
+        self._atmosphere = np.ascontiguousarray(rows[:, :2])
+        self._magnitudes = np.ascontiguousarray(rows[:, 2:])
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -86,9 +92,11 @@ class Isochrones:
         IsochroneStars
             Arrays of the broadcast shape: R² = L/(T/T☉)⁴, g = GM/R².
         """
-        shape, values = self._columns(mass, age, fe_h, np.array([0, 1]), phase=True)
-        log_teff, log_luminosity, phase, log_mass = values.T
+        shape, values, phase = self._columns(self._atmosphere, mass, age, fe_h)
+        log_teff, log_luminosity = values.T
         log_radius = 0.5 * log_luminosity - 2 * (log_teff - LOG_TEFF_SUN)
+        with np.errstate(divide="ignore", invalid="ignore"):  # not a star: NaN comes out
+            log_mass = np.log10(np.broadcast_to(mass, shape)).ravel()
         return IsochroneStars(
             teff=(10**log_teff).reshape(shape),
             logg=(LOGG_SUN + log_mass - 2 * log_radius).reshape(shape),
@@ -127,8 +135,10 @@ class Isochrones:
         unknown = [band for band in wanted if band not in self.bands]
         if unknown:
             raise DataError(f"bands: found {unknown}; expected some of {', '.join(self.bands)}")
-        which = np.array([2 + self.bands.index(band) for band in wanted], dtype=np.int64)
-        shape, values = self._columns(mass, age, fe_h, which, phase=False)
+        grid = self._magnitudes
+        if wanted != self.bands:
+            grid = np.ascontiguousarray(grid[:, [self.bands.index(band) for band in wanted]])
+        shape, values, _ = self._columns(grid, mass, age, fe_h)
         return values.reshape(*shape, len(wanted))
 
     def heaviest(self, age: npt.ArrayLike, fe_h: npt.ArrayLike) -> Array:
@@ -150,6 +160,19 @@ class Isochrones:
         """Return the smallest initial mass of the grid; arguments as of `heaviest`."""
         return self._edge(age, fe_h, 0)
 
+    def differentiable(self) -> Callable[..., tuple[Any, Any, Any]]:
+        """Return (mass, age, fe_h) -> (teff, logg, radius) over torch tensors.
+
+        Returns
+        -------
+        callable
+            As `siderea.models.pairing.ByIsochrone` takes it; what lies off the grid counts as its
+            edge, so that a fit stays finite.
+        """
+        from siderea.isochrones.gradient import star_function  # torch: only for those who fit
+
+        return star_function(self.table, log_teff_sun=LOG_TEFF_SUN, logg_sun=LOGG_SUN)
+
     def _edge(self, age: npt.ArrayLike, fe_h: npt.ArrayLike, phase: int) -> Array:
         ages, metals = np.broadcast_arrays(np.asarray(age, float), np.asarray(fe_h, float))
         nodes, weights, inside = neighbours(self.table, ages.ravel(), metals.ravel())
@@ -158,42 +181,30 @@ class Isochrones:
         return np.where(inside, mass, np.nan).reshape(ages.shape)
 
     def _columns(
-        self,
-        mass: npt.ArrayLike,
-        age: npt.ArrayLike,
-        fe_h: npt.ArrayLike,
-        which: npt.NDArray[np.int64],
-        *,
-        phase: bool,
-    ) -> tuple[tuple[int, ...], Array]:
+        self, grid: Array, mass: npt.ArrayLike, age: npt.ArrayLike, fe_h: npt.ArrayLike
+    ) -> tuple[tuple[int, ...], Array, Array]:
+        """Return the broadcast shape, and per star the grid's columns (N, C) and the phase."""
         arrays = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (mass, age, fe_h)))
-        shape = arrays[0].shape
         masses, ages, metals = (np.ravel(x) for x in arrays)
-        out = np.empty((masses.size, which.size + 2 * phase))
-        grid = self.table.columns
-        contiguous = which[0] == 0 and which.size == 2
-        flat = np.ascontiguousarray(grid[..., :2]) if contiguous else grid[..., which]
-        flat = flat.reshape(-1, which.size)
+        out, phase = np.empty((masses.size, grid.shape[1])), np.empty(masses.size)
         for start in range(0, masses.size, CHUNK):
             part = slice(start, start + CHUNK)
             at = place(self.table, masses[part], ages[part], metals[part])
-            out[part, : which.size] = _blend(flat, at, grid.shape[2])
-            if phase:
-                out[part, -2] = at.below + at.part
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    out[part, -1] = np.log10(masses[part])
+            out[part] = _blend(grid, at, self.table.log_mass.shape[2])
+            phase[part] = at.below + at.part
             out[part][~at.alive] = np.nan
-        return shape, out
+            phase[part][~at.alive] = np.nan
+        return arrays[0].shape, out, phase
 
 
-def _blend(flat: Array, at: Place, n_phases: int) -> Array:
-    """Weigh the rows (·, C) of four isochrones at two phases."""
-    total = 0.0
-    for node, weight in zip(at.nodes, at.weights, strict=True):
-        row = node * n_phases + at.below
-        low, high = flat[row], flat[row + 1]
-        total = total + weight[:, None] * (low + at.part[:, None] * (high - low))
-    return np.asarray(total)
+def _blend(grid: Array, at: Place, n_phases: int) -> Array:
+    """Weigh the rows of a grid (·, C) at four isochrones and two phases: a sparse product."""
+    low = at.nodes * n_phases + at.below
+    columns = np.concatenate([low, low + 1]).T.astype(np.int32)
+    weights = np.concatenate([at.weights * (1 - at.part), at.weights * at.part]).T
+    rows = np.arange(0, columns.size + 1, 8, dtype=np.int32)
+    shape = (len(columns), len(grid))
+    return np.asarray(csr_array((weights.ravel(), columns.ravel(), rows), shape=shape) @ grid)
 
 
 @lru_cache(maxsize=1)

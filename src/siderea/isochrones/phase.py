@@ -19,6 +19,8 @@ __all__ = ["Place", "neighbours", "place"]
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+ROUNDING = 1e-12  # in log10 mass: lets the mass that `Isochrones.heaviest` returns be alive
+
 
 @dataclass(frozen=True)
 class Place:
@@ -80,14 +82,17 @@ def neighbours(
     return nodes, np.stack([down * sooner, down * later, up * sooner, up * later]), inside
 
 
-def _mean(flat: Array, nodes: Indices, weights: Array, phase: Indices) -> Array:
-    total = weights[0] * flat[nodes[0], phase]
-    for node, weight in zip(nodes[1:], weights[1:], strict=True):
-        total += weight * flat[node, phase]
+def _mean(masses: Array, first: Indices, weights: Array, phase: Indices) -> Array:
+    """Return the weighed mean of four isochrones' log masses at a phase each."""
+    total = weights[0] * masses.take(first[0] + phase)
+    for start, weight in zip(first[1:], weights[1:], strict=True):
+        total += weight * masses.take(start + phase)
     return total
 
 
-def place(table: IsochroneTable, mass: Array, age: Array, fe_h: Array) -> Place:
+def place(
+    table: IsochroneTable, mass: Array, age: Array, fe_h: Array, *, clip: bool = False
+) -> Place:
     """Find the phase of every star by bisection.
 
     Parameters
@@ -96,6 +101,8 @@ def place(table: IsochroneTable, mass: Array, age: Array, fe_h: Array) -> Place:
         The grid.
     mass, age, fe_h : arrays (N,)
         Initial mass (solar), Gyr, dex.
+    clip : bool
+        Whether a mass off the grid counts as the nearest on it.
 
     Returns
     -------
@@ -103,19 +110,21 @@ def place(table: IsochroneTable, mass: Array, age: Array, fe_h: Array) -> Place:
         Neighbours and phase.
     """
     nodes, weights, alive = neighbours(table, age, fe_h)
-    alive &= mass > 0
-    flat = table.log_mass.reshape(-1, table.log_mass.shape[-1])
-    wanted = np.log10(np.where(alive, mass, 1.0))
+    alive &= (mass > 0) | clip
+    n_phases = table.log_mass.shape[-1]
+    masses, first = table.log_mass.ravel(), nodes * n_phases
+    wanted = np.log10(np.where(mass > 0, mass, 1e-9))
     below = np.zeros(mass.size, dtype=np.int64)
-    above = np.full(mass.size, flat.shape[1] - 1)
-    low, high = _mean(flat, nodes, weights, below), _mean(flat, nodes, weights, above)
-    alive &= (wanted >= low) & (wanted <= high)
-    for _ in range(int(np.ceil(np.log2(flat.shape[1])))):
+    above = np.full(mass.size, n_phases - 1)
+    low, high = _mean(masses, first, weights, below), _mean(masses, first, weights, above)
+    alive &= ((wanted >= low - ROUNDING) & (wanted <= high + ROUNDING)) | clip
+    wanted = np.clip(wanted, low, high)
+    for _ in range(int(np.ceil(np.log2(n_phases)))):
         middle = (below + above) // 2
-        here = _mean(flat, nodes, weights, middle)
+        here = _mean(masses, first, weights, middle)
         right = here <= wanted
-        below, above = np.where(right, middle, below), np.where(right, above, middle)
-        low, high = np.where(right, here, low), np.where(right, high, here)
-    below = np.minimum(below, flat.shape[1] - 2)
-    part = (wanted - low) / np.where(high > low, high - low, 1.0)
-    return Place(nodes, weights, below, np.where(above > below, part, 1.0), alive)
+        np.copyto(below, middle, where=right)
+        np.copyto(low, here, where=right)
+        np.copyto(above, middle, where=~right)
+        np.copyto(high, here, where=~right)
+    return Place(nodes, weights, below, (wanted - low) / (high - low), alive)

@@ -8,26 +8,28 @@ with probability weight / greatest.
 
 Systems travel as columns, arrays of one length by name: those of
 `siderea.simulate.multiplicity.Companions`, and component, age, fe_h, mass, magnitude (absolute, of
-all stars together), weight; then field, distance, ebv.
+all stars together; also ``abs_<band>`` of the selection's bands), radius, weight; then field,
+distance, ebv.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from siderea.errors import DataError
-from siderea.photometry.extinction import coefficients
+from siderea.photometry.extinction import coefficient
 from siderea.simulate.components import Component, imf
 from siderea.simulate.galaxy_model import DustDisc
 from siderea.simulate.multiplicity import MultiplicityLaw, detached, draw_companions
 from siderea.simulate.selection import Selection
 from siderea.simulate.sightlines import Sightlines, build
 
-__all__ = ["Columns", "IsochroneSet", "Sampler", "stacked", "system_magnitudes", "taken"]
+__all__ = ["Columns", "IsochroneSet", "Sampler", "stacked", "star_magnitudes", "taken", "together"]
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray]
@@ -72,7 +74,7 @@ class Atmospheres(Protocol):
 
 
 class IsochroneSet(Protocol):
-    """What is asked of isochrones: see `siderea.isochrones.Isochrones`."""
+    """What is asked of isochrones: see `siderea.simulate.clump.RedClump`."""
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -93,6 +95,10 @@ class IsochroneSet(Protocol):
         """Return the largest initial mass still alive."""
         ...
 
+    def in_clump(self, mass: Array, age: Array, fe_h: Array) -> NDArray[np.bool_]:
+        """Tell which stars burn helium."""
+        ...
+
 
 def taken(columns: Mapping[str, NDArray], rows: NDArray) -> Columns:
     """Return the chosen rows of every column."""
@@ -104,10 +110,10 @@ def stacked(parts: Sequence[Columns]) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def system_magnitudes(
+def star_magnitudes(
     isochrones: IsochroneSet, systems: Mapping[str, NDArray], bands: Sequence[str]
 ) -> Array:
-    """Return absolute magnitudes (N, B) of all stars of each system together.
+    """Return absolute magnitudes of the stars of each system.
 
     Parameters
     ----------
@@ -118,16 +124,23 @@ def system_magnitudes(
 
     Returns
     -------
-    (N, B) ndarray
-        A companion too light for the isochrones adds no light.
+    (3, N, B) ndarray
+        Infinite (no light) where there is no such star, or one too light for the isochrones.
     """
     age, fe_h = systems["age"], systems["fe_h"]
-    flux = 10 ** (-0.4 * isochrones.magnitudes(systems["mass"], age, fe_h, bands))
-    for other in (systems["mass_2"], systems["mass_3"]):
-        rows = np.flatnonzero(np.isfinite(other))
-        added = isochrones.magnitudes(other[rows], age[rows], fe_h[rows], bands)
-        flux[rows] += np.nan_to_num(10 ** (-0.4 * added))
-    return np.asarray(-2.5 * np.log10(flux))
+    out = np.full((3, age.size, len(bands)), np.inf)
+    out[0] = isochrones.magnitudes(systems["mass"], age, fe_h, bands)
+    for number in (2, 3):
+        mass = systems[f"mass_{number}"]
+        rows = np.flatnonzero(np.isfinite(mass))
+        found = isochrones.magnitudes(mass[rows], age[rows], fe_h[rows], bands)
+        out[number - 1, rows] = np.where(np.isnan(found), np.inf, found)
+    return out
+
+
+def together(magnitudes: Array) -> Array:
+    """Return the magnitudes (N, B) of the light of all stars, m = −2.5 log₁₀ Σ 10^(−.4 mᵢ)."""
+    return np.asarray(-2.5 * np.log10((10 ** (-0.4 * magnitudes)).sum(0)))
 
 
 class Sampler:
@@ -193,6 +206,8 @@ class Sampler:
         """Find the luminosity functions, the weights of the fields, and the greatest weights."""
         stratum = np.repeat(np.arange(len(self._strata)), PILOT)
         pilot, row = self._candidates(stratum, rng)
+        if not row.size:
+            raise DataError("survey: no star of the isochrones is in its ranges; widen them")
         stratum, prior = stratum[row], self._strata[:, 4]
         if self.selection.limited and self.selection.equal_fields:
             share = prior[stratum] * pilot["weight"]
@@ -203,7 +218,7 @@ class Sampler:
         np.maximum.at(greatest, stratum, HEADROOM * weight)
         chance = prior * greatest
         if not chance.sum() > 0:
-            raise DataError("survey: no star of the isochrones is within its limits; widen them")
+            raise DataError("survey: no star of the Galaxy is within its limits; widen them")
         mean = np.bincount(stratum, weight, prior.size) / PILOT
         self.acceptance = float((prior * mean).sum() / chance.sum())
         self._greatest, self._cumulative = greatest, np.cumsum(chance) / chance.sum()
@@ -231,8 +246,11 @@ class Sampler:
         row = np.flatnonzero(self._in_ranges(born))
         systems = taken(born, row)
         systems |= vars(draw_companions(systems["mass"], self.law, rng))
-        mag = self._selection_magnitudes(systems)
+        bands = self.selection.bands
+        light = together(star_magnitudes(self.isochrones, systems, bands))
+        mag = dict(zip(bands, light.T, strict=True))
         systems["magnitude"] = self.selection.brightness(mag)
+        systems |= {f"abs_{name}": values for name, values in mag.items()}
         seen = self.selection.takes_colour(mag) & systems["stable"]
         seen &= np.isfinite(systems["magnitude"])
         return taken(systems, seen), row[seen]
@@ -253,39 +271,35 @@ class Sampler:
         return {"component": component, "age": age, "fe_h": fe_h, "mass": mass, "weight": weight}
 
     def _in_ranges(self, born: Columns) -> NDArray[np.bool_]:
+        """Tell which primaries live and are in the ranges; note their radii."""
         stars = self.isochrones.stars(born["mass"], born["age"], born["fe_h"])
         values = {"teff": stars.teff, "logg": stars.logg, "fe_h": born["fe_h"]}
+        born["radius"] = stars.radius
         good = np.isfinite(stars.teff)
         for name, low, high in self.ranges:
             good &= (values[name] >= low) & (values[name] <= high)
         return good
 
-    def _selection_magnitudes(self, systems: Columns) -> Columns:
-        bands = self.selection.bands
-        mag = system_magnitudes(self.isochrones, systems, bands)
-        return dict(zip(bands, mag.T, strict=True))
-
     def _in_limits(self, systems: Columns) -> NDArray[np.bool_]:
         """Tell which systems are within the limits with the exact reddening of every band."""
+        near, far = self.selection.distance
         modulus = 5 * np.log10(systems["distance"]) + 10
-        mag = self._selection_magnitudes(systems)
-        for name, ratio in zip(mag, coefficients(tuple(mag)), strict=True):
-            mag[name] = mag[name] + modulus + ratio * systems["ebv"]
+        mag = {
+            name: systems[f"abs_{name}"] + modulus + coefficient(name) * systems["ebv"]
+            for name in self.selection.bands
+        }
         seen = self.selection.brightness(mag)
         bright, faint = self.selection.magnitude
-        return np.asarray((seen > bright) & (seen < faint))
+        within = (systems["distance"] > near) & (systems["distance"] < far)
+        return np.asarray(within & (seen > bright) & (seen < faint))
 
     def _detached(self, systems: Columns) -> NDArray[np.bool_]:
         rows = np.flatnonzero(systems["n_stars"] > 1)
         pairs = taken(systems, rows)
-        radii = (
-            self.isochrones.stars(pairs[name], pairs["age"], pairs["fe_h"]).radius
-            for name in ("mass", "mass_2")
-        )
+        stars = self.isochrones.stars(pairs["mass_2"], pairs["age"], pairs["fe_h"])
+        pairs["radius_2"] = stars.radius
         good = np.ones(systems["mass"].size, dtype=bool)
-        good[rows] = detached(
-            pairs["mass"], pairs["mass_2"], *radii, pairs["period"], pairs["eccentricity"]
-        )
+        good[rows] = detached(pairs)
         return good
 
 
@@ -296,7 +310,7 @@ def _strata(components: int) -> Array:
             (k, age_bin, low, high, (high - low) / AGE_BINS)
             for k in range(components)
             for age_bin in range(AGE_BINS)
-            for low, high in zip(X_EDGES[:-1], X_EDGES[1:], strict=True)
+            for low, high in pairwise(X_EDGES)
         ]
     )
 

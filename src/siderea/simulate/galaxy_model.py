@@ -110,20 +110,20 @@ def cylindrical(
     radius, azimuth, height : ndarray
         kpc, rad, kpc; φ = 0 at the Sun and grows along the Galactic rotation (towards l = 90°).
     """
-    l, b = np.deg2rad(longitude), np.deg2rad(latitude)
+    lon, lat = np.deg2rad(longitude), np.deg2rad(latitude)
     d = np.asarray(distance, dtype=float)
-    x, y = R_SUN - d * np.cos(b) * np.cos(l), d * np.cos(b) * np.sin(l)
-    return np.hypot(x, y), np.arctan2(y, x), d * np.sin(b) + Z_SUN
+    x, y = R_SUN - d * np.cos(lat) * np.cos(lon), d * np.cos(lat) * np.sin(lon)
+    return np.hypot(x, y), np.arctan2(y, x), d * np.sin(lat) + Z_SUN
 
 
 def equatorial(
     longitude: ArrayLike, latitude: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (ra, dec) in deg (ICRS) of Galactic coordinates in deg."""
-    l, b = np.deg2rad(longitude), np.deg2rad(latitude)
-    sin_dec = np.sin(_NGP_DEC) * np.sin(b) + np.cos(_NGP_DEC) * np.cos(b) * np.cos(_NCP_L - l)
-    y = np.cos(b) * np.sin(_NCP_L - l)
-    x = np.cos(_NGP_DEC) * np.sin(b) - np.sin(_NGP_DEC) * np.cos(b) * np.cos(_NCP_L - l)
+    lon, lat = np.deg2rad(longitude), np.deg2rad(latitude)
+    sin_dec = np.sin(_NGP_DEC) * np.sin(lat) + np.cos(_NGP_DEC) * np.cos(lat) * np.cos(_NCP_L - lon)
+    y = np.cos(lat) * np.sin(_NCP_L - lon)
+    x = np.cos(_NGP_DEC) * np.sin(lat) - np.sin(_NGP_DEC) * np.cos(lat) * np.cos(_NCP_L - lon)
     ra = np.rad2deg(np.arctan2(y, x) + _NGP_RA) % 360.0
     return ra, np.rad2deg(np.arcsin(np.clip(sin_dec, -1, 1)))
 
@@ -177,9 +177,9 @@ class DustDisc:
         -------
         (J, D) ndarray
         """
-        l, b = np.asarray(longitude, dtype=float), np.asarray(latitude, dtype=float)
+        lon, lat = np.asarray(longitude, dtype=float), np.asarray(latitude, dtype=float)
         grid = np.concatenate([[0.0], distance])
-        radius, _, height = cylindrical(grid, l[:, None], b[:, None])
+        radius, _, height = cylindrical(grid, lon[:, None], lat[:, None])
         dust = self.local * disc_density(
             radius, height, scale_length=self.scale_length, scale_height=self.scale_height
         )

@@ -42,5 +42,5 @@ def line_of_sight(
     x = inward * np.cos(azimuth) + along * np.sin(azimuth)
     y = -inward * np.sin(azimuth) + along * np.cos(azimuth)
     x, y, z = x - SUN_MOTION[0], y - ROTATION - SUN_MOTION[1], up - SUN_MOTION[2]
-    l, b = np.deg2rad(longitude), np.deg2rad(latitude)
-    return np.asarray((x * np.cos(l) + y * np.sin(l)) * np.cos(b) + z * np.sin(b))
+    lon, lat = np.deg2rad(longitude), np.deg2rad(latitude)
+    return np.asarray((x * np.cos(lon) + y * np.sin(lon)) * np.cos(lat) + z * np.sin(lat))

@@ -6,6 +6,7 @@ distribution, so that the distribution asked for is the one that is drawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from siderea.simulate.orbits import roche_lobe, semi_major_axis, stable_ratio
 __all__ = [
     "Companions",
     "MultiplicityLaw",
+    "detached",
     "draw_companions",
     "eccentricities",
     "mass_ratios",
@@ -285,20 +287,24 @@ def _is_stable(mass: NDArray, columns: NDArray) -> NDArray[np.bool_]:
     return np.asarray(ratio > stable_ratio(mass * q_outer / pair, e_outer))
 
 
-def detached(
-    mass: NDArray,
-    mass_2: NDArray,
-    radius: NDArray,
-    radius_2: NDArray,
-    period: NDArray,
-    eccentricity: NDArray,
-) -> NDArray[np.bool_]:
+def detached(pairs: Mapping[str, NDArray]) -> NDArray[np.bool_]:
     """Tell which orbits keep both stars within their Roche lobes at periastron.
 
     Systems that do not are left out of a survey: their stars no longer follow isochrones of single
-    stars. A single star (NaN period) is detached; a companion of unknown radius counts as a point.
+    stars.
+
+    Parameters
+    ----------
+    pairs : columns
+        ``mass``, ``mass_2``, ``radius``, ``radius_2`` (solar), ``period`` (d), ``eccentricity``.
+
+    Returns
+    -------
+    (N,) ndarray of bool
+        A companion of unknown radius (NaN) counts as a point.
     """
-    nearest = semi_major_axis(period, mass + mass_2) * (1 - eccentricity)
-    filled = radius > nearest * roche_lobe(mass, mass_2)
-    filled |= radius_2 > nearest * roche_lobe(mass_2, mass)
+    mass, mass_2 = pairs["mass"], pairs["mass_2"]
+    nearest = semi_major_axis(pairs["period"], mass + mass_2) * (1 - pairs["eccentricity"])
+    filled = pairs["radius"] > nearest * roche_lobe(mass, mass_2)
+    filled |= pairs["radius_2"] > nearest * roche_lobe(mass_2, mass)
     return np.asarray(~filled)

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from siderea.errors import DataError
-from siderea.isochrones import Isochrones, load_default
+from siderea.isochrones import load_default
+from siderea.simulate.clump import RedClump
 from siderea.simulate.components import MILKY_WAY, Component
 from siderea.simulate.draw import Sampler
 from siderea.simulate.galaxy_model import DustDisc
@@ -31,6 +32,12 @@ STREAM = 1
 
 EMULATOR_RANGES = (("teff", 4450.0, 6950.0), ("logg", 0.75, 4.75), ("fe_h", -2.5, 0.4))
 """Primaries that the shipped emulator can give a spectrum, with a margin to its edges."""
+
+
+PECULIAR = (("HAE", 0.0008), ("CEH", 0.0015), ("WRD", 0.0056), ("LIR", 0.011))
+"""Hα emission, carbon-enhanced, problematic: the numbers of the published class lists over GALAH's
+588,681 spectra of the time (Čotar et al. 2019); lithium-rich: share of giants (Martell et al. 2021,
+MNRAS 505, 5340)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class SurveySettings:
         S/N per pixel in the green arm at V = 14.
     dates : (float, float)
         Epochs are even between, BMJD: the nights of GALAH's third data release.
+    peculiar : tuple of (code, share)
+        Classes that the population does not bring by itself, and their shares among the stars of
+        class NOR (``LIR``: among its giants).
     """
 
     binary_fraction: float | None = None
@@ -66,10 +76,14 @@ class SurveySettings:
     bands: tuple[str, ...] | None = None
     snr_at_14: float = SNR_FAINT
     dates: tuple[float, float] = (56_600.0, 58_540.0)
+    peculiar: tuple[tuple[str, float], ...] = PECULIAR
 
     def __post_init__(self) -> None:
         if self.binary_fraction is not None and not 0 <= self.binary_fraction <= 1:
             raise DataError(f"binary_fraction: found {self.binary_fraction}; expected 0 to 1")
+        shares = [share for _, share in self.peculiar]
+        if min(shares, default=0.0) < 0 or sum(shares) > 1:
+            raise DataError(f"peculiar: found shares {shares}; expected a sum from 0 to 1")
 
     @property
     def law(self) -> MultiplicityLaw:
@@ -99,7 +113,7 @@ class Survey:
 
     n: int
     seed: int = 0
-    settings: SurveySettings = SurveySettings()  # noqa: RUF009 - frozen
+    settings: SurveySettings = SurveySettings()
 
     def __post_init__(self) -> None:
         if self.n < 0 or self.seed < 0:
@@ -137,22 +151,19 @@ class Survey:
 
 
 @lru_cache(maxsize=1)
-def isochrones() -> Isochrones:
-    """Return the shipped isochrones."""
-    return load_default()
+def isochrones() -> RedClump:
+    """Return the shipped isochrones with the red clump."""
+    return RedClump(load_default())
 
 
 @lru_cache(maxsize=4)
 def sampler(settings: SurveySettings) -> Sampler:
     """Return the sampler of some settings: its tables take a second, and serve every seed."""
-    selection = settings.selection
-    if selection.band == "v_jk" and "twomass_j" not in isochrones().bands:
-        selection = replace(selection, band="v_gr")
     return Sampler(
         isochrones(),
         settings.components,
         settings.law,
-        selection,
+        settings.selection,
         settings.dust,
         settings.ranges,
     )
@@ -171,6 +182,7 @@ def _block(settings: SurveySettings, seed: int, number: int) -> pd.DataFrame:
         bands=settings.bands,
         snr_at_14=settings.snr_at_14,
         dates=settings.dates,
+        peculiar=settings.peculiar,
     )
     names = [f"{index:09d}" for index in range(number * BLOCK, (number + 1) * BLOCK)]
     return table.assign(id=names, star_id=[f"s{seed}-{name}" for name in names])

@@ -46,15 +46,6 @@ def v_jk(j: ArrayLike, k: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(k + 2 * (j - k + 0.14) + 0.382 * np.exp((j - k - 0.2) / 0.5))
 
 
-def v_gr(g: ArrayLike, r: ArrayLike) -> NDArray[np.float64]:
-    """Return Johnson's V from SDSS, V = g − .5784 (g−r) − .0038 (Lupton 2005)."""
-    g, r = np.asarray(g, dtype=float), np.asarray(r, dtype=float)
-    return np.asarray(g - 0.5784 * (g - r) - 0.0038)
-
-
-SYNTHETIC = {"v_jk": ("twomass_j", "twomass_ks"), "v_gr": ("sdss_g", "sdss_r")}
-
-
 @dataclass(frozen=True)
 class Selection:
     """Which systems a survey takes.
@@ -100,14 +91,12 @@ class Selection:
     @property
     def bands(self) -> tuple[str, ...]:
         """Bands needed to decide."""
-        own = SYNTHETIC.get(self.band, (self.band,))
+        own = ("twomass_j", "twomass_ks") if self.band == "v_jk" else (self.band,)
         return tuple(dict.fromkeys((*own, *(self.colour[:2] if self.colour else ()))))
 
     @property
     def extinction(self) -> float:
         """A / E(B−V) of the band; of V_JK, at J−K = `REDDENED_COLOUR`."""
-        if self.band == "v_gr":
-            return float(v_gr(coefficient("sdss_g"), coefficient("sdss_r")) + 0.0038)
         if self.band != "v_jk":
             return coefficient(self.band)
         slope = 2 + 0.764 * np.exp((REDDENED_COLOUR - 0.2) / 0.5)
@@ -118,8 +107,6 @@ class Selection:
         """Return the magnitude in ``band`` from those of `bands`."""
         if self.band == "v_jk":
             return v_jk(mag["twomass_j"], mag["twomass_ks"])
-        if self.band == "v_gr":
-            return v_gr(mag["sdss_g"], mag["sdss_r"])
         return mag[self.band]
 
     def takes_colour(self, mag: Mapping[str, NDArray]) -> NDArray[np.bool_]:
@@ -149,15 +136,15 @@ def draw_fields(
     selection: Selection, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw the centres (l, b) of the fields, deg, evenly over the allowed sky."""
-    l, b = np.empty(0), np.empty(0)
+    lon, lat = np.empty(0), np.empty(0)
     low, high = selection.declinations
-    while l.size < selection.n_fields:
+    while lon.size < selection.n_fields:
         longitude = rng.uniform(0, 360, 4 * selection.n_fields)
         latitude = np.rad2deg(np.arcsin(rng.uniform(-1, 1, longitude.size)))
         _, dec = equatorial(longitude, latitude)
         good = (np.abs(latitude) > selection.least_latitude) & (dec > low) & (dec < high)
-        l, b = np.append(l, longitude[good]), np.append(b, latitude[good])
-    return l[: selection.n_fields], b[: selection.n_fields]
+        lon, lat = np.append(lon, longitude[good]), np.append(lat, latitude[good])
+    return lon[: selection.n_fields], lat[: selection.n_fields]
 
 
 def signal_to_noise(

@@ -44,6 +44,8 @@ class Sightlines:
         Grid of apparent distance modulus, mag.
     counts : (K, G, J) ndarray
         C_jk, in kpc³ of stars at the Sun's density of the thin disc.
+    rows : (K, J, G) ndarray
+        The same, laid out for one field at a time.
     log_distance, ebv : (J, G) ndarray
         log₁₀ kpc, and mag.
     weights : (J,) ndarray
@@ -55,6 +57,7 @@ class Sightlines:
     latitude: Array
     modulus: Array
     counts: Array
+    rows: Array
     log_distance: Array
     ebv: Array
     weights: Array
@@ -76,7 +79,7 @@ class Sightlines:
         """Draw a field, a distance (kpc) and a reddening for systems of absolute magnitude (N,)."""
         near, far = self._limits(magnitude)
         field = self._field(component, near, far, rng)
-        rows = self.counts[component, :, field]
+        rows = self.rows[component, field]
         low, high = _interpolate(rows, self._index(near)), _interpolate(rows, self._index(far))
         wanted = low + rng.random(field.size) * (high - low)
         below = np.clip((rows < wanted[:, None]).sum(1) - 1, 0, self.modulus.size - 2)
@@ -148,12 +151,12 @@ def build(
     -------
     Sightlines
     """
-    l, b = draw_fields(selection, rng)
+    lon, lat = draw_fields(selection, rng)
     log_d = np.linspace(np.log10(0.001), np.log10(120.0), 800)
     distance = 10**log_d
-    ebv = dust.ebv(distance, l, b)
+    ebv = dust.ebv(distance, lon, lat)
     modulus = 5 * log_d + 10 + selection.extinction * ebv
-    radius, _, height = cylindrical(distance, l[:, None], b[:, None])
+    radius, _, height = cylindrical(distance, lon[:, None], lat[:, None])
     near, far = selection.distance
     inside = (distance > near) & (distance < far)
     grid = np.arange(-5.0, FARTHEST, STEP)
@@ -161,10 +164,13 @@ def build(
     for component in components:
         shells = component.density(radius, height) * distance**3 * inside
         cells = 0.5 * (shells[:, 1:] + shells[:, :-1]) * np.diff(np.log(distance))
-        total = np.concatenate([np.zeros((l.size, 1)), np.cumsum(cells, axis=1)], axis=1)
+        total = np.concatenate([np.zeros((lon.size, 1)), np.cumsum(cells, axis=1)], axis=1)
         tables.append(component.share * _onto(grid, modulus, total))
-    counts = np.stack([np.ascontiguousarray(table.T) for table in tables[2:]])
-    return Sightlines(selection, l, b, grid, counts, tables[0], tables[1], np.ones(l.size))
+    rows = np.stack(tables[2:])
+    counts = np.ascontiguousarray(rows.transpose(0, 2, 1))
+    return Sightlines(
+        selection, lon, lat, grid, counts, rows, tables[0], tables[1], np.ones(lon.size)
+    )
 
 
 def _onto(grid: Array, modulus: ArrayLike, values: ArrayLike) -> Array:

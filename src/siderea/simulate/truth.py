@@ -5,7 +5,7 @@ Columns, one row per system (unit in brackets; NaN where a star or orbit is abse
 - ``population``, ``age`` [Gyr], ``fe_h``, ``alpha_fe``, ``distance`` [kpc], ``l``, ``b``, ``ra``,
   ``dec`` [deg], ``ebv``, ``n_stars``, ``class``
 - per star, with suffix "", ``_2``, ``_3``: ``mass``, ``teff``, ``logg``, ``radius``,
-  ``luminosity``, ``vsini``, ``vmac``, ``vmic``
+  ``luminosity``, ``vsini``, ``vmac``, ``vmic``; ``clump``: whether the first burns helium
 - ``q``, and per orbit, with suffix "" and ``_outer`` (the third star about the pair): ``period``
   [d], ``eccentricity``, ``inclination``, ``arg_periastron`` [deg, of the first star or the pair],
   ``phase`` (mean anomaly / 2π at `TIME_0`), ``k_1``, ``k_2`` [km/s], ``semi_major_axis`` [R☉]
@@ -24,7 +24,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.photometry.extinction import coefficients
-from siderea.simulate.draw import Columns, Sampler, system_magnitudes
+from siderea.simulate.classes import classes
+from siderea.simulate.draw import Columns, Sampler, star_magnitudes, together
 from siderea.simulate.galaxy_model import equatorial
 from siderea.simulate.kinematics import line_of_sight
 from siderea.simulate.orbits import semi_amplitude, semi_major_axis
@@ -34,23 +35,12 @@ from siderea.simulate.rotation import (
     microturbulence,
     synchronous_velocity,
 )
-from siderea.simulate.selection import SYNTHETIC, Selection, signal_to_noise
+from siderea.simulate.selection import GALAH_SELECTION, signal_to_noise
 from siderea.simulate.velocities import TIME_0, velocities_at
 
-__all__ = ["TIME_0", "classes", "truth"]
+__all__ = ["TIME_0", "truth"]
 
 STARS = ("", "_2", "_3")
-
-VISIBLE_DV = 15.0
-"""km/s by which two sets of lines must differ to be told apart at R = 28,000."""
-
-VISIBLE_FLUX = 0.1
-"""Share of the first star's light that a second must have to leave a mark of its own."""
-
-FAST = 30.0
-HOT = 6800.0
-MOLECULAR = 4300.0
-METAL_POOR = -1.0
 
 
 def truth(
@@ -61,6 +51,7 @@ def truth(
     bands: Sequence[str] | None = None,
     snr_at_14: float,
     dates: tuple[float, float],
+    peculiar: Sequence[tuple[str, float]] = (),
 ) -> pd.DataFrame:
     """Return the truth table of systems in their places.
 
@@ -77,6 +68,8 @@ def truth(
         S/N per pixel at V = 14.
     dates : (float, float)
         BMJD between which the epochs lie.
+    peculiar : sequence of (code, share)
+        See `siderea.simulate.classes`.
 
     Returns
     -------
@@ -88,21 +81,22 @@ def truth(
     table |= _orbit(systems, rng)
     table |= _orbit(systems, rng, outer=True)
     table |= _stars(table, source, rng)
+    table["clump"] = source.isochrones.in_clump(table["mass"], table["age"], table["fe_h"])
     table["time"] = rng.uniform(*dates, n)
     table |= _velocities(table)
     table |= _light(table, source, bands)
     table["snr"] = signal_to_noise(table["v_jk"], rng, at_14=snr_at_14)
-    table["class"] = classes(table)
+    table["class"] = classes(table, peculiar, rng)
     return pd.DataFrame(table)
 
 
 def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Columns:
     """Return what a system has as a whole: origin, place, motion."""
     sight, field = source.sightlines, systems["field"]
-    l, b = _within_field(
+    lon, lat = _within_field(
         sight.longitude[field], sight.latitude[field], source.selection.field_radius, rng
     )
-    ra, dec = equatorial(l, b)
+    ra, dec = equatorial(lon, lat)
     n = field.size
     population = np.empty(n, dtype=object)
     alpha, velocity = np.empty(n), np.empty((n, 3))
@@ -117,8 +111,8 @@ def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Colu
         "fe_h": systems["fe_h"],
         "alpha_fe": alpha,
         "distance": systems["distance"],
-        "l": l,
-        "b": b,
+        "l": lon,
+        "b": lat,
         "ra": ra,
         "dec": dec,
         "ebv": systems["ebv"],
@@ -127,7 +121,7 @@ def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Colu
         "mass_2": systems["mass_2"],
         "mass_3": systems["mass_3"],
         "q": systems["mass_2"] / systems["mass"],
-        "rv_system": line_of_sight(velocity, systems["distance"], l, b),
+        "rv_system": line_of_sight(velocity, systems["distance"], lon, lat),
     }
 
 
@@ -137,8 +131,8 @@ def _within_field(
     """Spread stars evenly over a round field (flat over its small radius)."""
     r = radius * np.sqrt(rng.random(longitude.size))
     angle = 2 * np.pi * rng.random(longitude.size)
-    b = np.clip(latitude + r * np.sin(angle), -90.0, 90.0)
-    return (longitude + r * np.cos(angle) / np.cos(np.deg2rad(latitude))) % 360.0, b
+    lat = np.clip(latitude + r * np.sin(angle), -90.0, 90.0)
+    return (longitude + r * np.cos(angle) / np.cos(np.deg2rad(latitude))) % 360.0, lat
 
 
 def _orbit(systems: Columns, rng: np.random.Generator, *, outer: bool = False) -> Columns:
@@ -212,62 +206,26 @@ def _velocities(table: Columns) -> Columns:
 
 
 def _light(table: Columns, source: Sampler, bands: Sequence[str] | None) -> Columns:
-    """Return apparent magnitudes of the systems, and the second star's share of V."""
-    visual = "v_jk" if "twomass_j" in source.isochrones.bands else "v_gr"
+    """Return apparent magnitudes of the systems, and the second star's light over the first's."""
     wanted = tuple(source.isochrones.bands if bands is None else bands)
-    known = tuple(dict.fromkeys((*wanted, *SYNTHETIC[visual])))
-    mag = system_magnitudes(source.isochrones, table, known)
-    mag += (5 * np.log10(table["distance"]) + 10)[:, None]
+    known = tuple(dict.fromkeys((*wanted, *GALAH_SELECTION.bands)))
+    stars = star_magnitudes(source.isochrones, table, known)
+    mag = together(stars) + (5 * np.log10(table["distance"]) + 10)[:, None]
     mag += table["ebv"][:, None] * coefficients(known)
     named = dict(zip(known, mag.T, strict=True))
-    light = {"v_jk": Selection(band=visual).brightness(named)}
+    light = {"v_jk": GALAH_SELECTION.brightness(named)}
     light |= {f"mag_{name}": named[name] for name in wanted}
-    return light | {"flux_ratio": _flux_ratio(table, source, visual)}
+    return light | {"flux_ratio": _flux_ratio(table, stars, known)}
 
 
-def _flux_ratio(table: Columns, source: Sampler, visual: str) -> NDArray[np.float64]:
-    rows = np.flatnonzero(table["n_stars"] > 1)
-    age, fe_h = table["age"][rows], table["fe_h"][rows]
-    first, second = (
-        Selection(band=visual).brightness(
-            dict(
-                zip(
-                    SYNTHETIC[visual],
-                    source.isochrones.magnitudes(table[name][rows], age, fe_h, SYNTHETIC[visual]).T,
-                    strict=True,
-                )
-            )
-        )
-        for name in ("mass", "mass_2")
-    )
+def _flux_ratio(table: Columns, stars: NDArray, bands: Sequence[str]) -> NDArray[np.float64]:
+    """Return F₂/F₁ in V: NaN for a single star, 0 for a companion without light."""
     ratio = np.full(table["age"].size, np.nan)
-    ratio[rows] = np.nan_to_num(10 ** (-0.4 * (second - first)))
+    ratio[table["n_stars"] > 1] = 0.0
+    rows = np.isfinite(stars[1, :, 0])
+    first, second = (
+        GALAH_SELECTION.brightness(dict(zip(bands, star[rows].T, strict=True)))
+        for star in stars[:2]
+    )
+    ratio[rows] = 10 ** (-0.4 * (second - first))
     return ratio
-
-
-def classes(table: Columns) -> NDArray[np.object_]:
-    """Return the code of the class that the spectrum shows, from the truth alone.
-
-    TRI and BIN where other stars are bright enough and apart in velocity, HFR hot or fast, CMP cool
-    metal-poor giants, MAB molecular bands, else NOR. A companion that cannot be seen leaves NOR:
-    ``n_stars`` counts it all the same.
-    """
-    n = table["teff"].size
-    code = np.full(n, "NOR", dtype=object)
-    cool = table["teff"] < MOLECULAR
-    code[cool] = "MAB"
-    giant = (table["logg"] < 3.5) & (table["teff"] < 5300.0) & ~cool
-    code[giant & (table["fe_h"] < METAL_POOR)] = "CMP"
-    code[(table["teff"] > HOT) | (table["vsini"] > FAST)] = "HFR"
-    seen = np.stack([_seen(table, number) for number in (2, 3)])
-    apart = np.abs(table["rv_3"] - table["rv_2"]) > VISIBLE_DV
-    code[seen.any(0)] = "BIN"
-    code[seen.all(0) & apart] = "TRI"
-    return code
-
-
-def _seen(table: Columns, number: int) -> NDArray[np.bool_]:
-    """Tell whether star ``number`` stands apart from the first (luminosity for light, roughly)."""
-    share = table[f"luminosity_{number}"] / table["luminosity"]
-    apart = np.abs(table[f"rv_{number}"] - table["rv_1"]) > VISIBLE_DV
-    return np.asarray((share > VISIBLE_FLUX) & apart)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ __all__ = ["TIME_0", "epochs", "rv_error", "velocities_at"]
 TIME_0 = 57_388.0
 """BMJD at which ``phase`` is given: the start of 2016."""
 
-Table = Mapping[str, NDArray] | pd.DataFrame
+Table: TypeAlias = "Mapping[str, NDArray] | pd.DataFrame"
 
 
 def velocities_at(table: Table, time: ArrayLike) -> NDArray[np.float64]:
