@@ -376,7 +376,7 @@ class SurveyStore:
             Parts with the same columns, in order.
         """
         path = self._product_path(name)
-        known = pd.Index(self.read_catalogue(["id"])["id"])
+        known = set(self.read_catalogue(["id"])["id"])
         info = {
             "method": method,
             "parameters": parameters or {},
@@ -403,13 +403,13 @@ class SurveyStore:
         write_json(self.path / "manifest.json", self.manifest)
 
 
-def _check_product(name: str, frame: pd.DataFrame, known: pd.Index) -> None:
+def _check_product(name: str, frame: pd.DataFrame, known: set[str]) -> None:
     """Raise `ProductError` where a frame has no ``id``, or ids that are not ``known``."""
     if "id" not in frame:
         raise ProductError(f"product {name!r}: no column 'id'; found {list(frame.columns)}")
-    strangers = ~pd.Index(frame["id"]).isin(known)
-    if strangers.any():
+    strangers = [one for one in frame["id"] if one not in known]
+    if strangers:
         raise ProductError(
-            f"product {name!r}: {int(strangers.sum())} ids are not in the catalogue, "
-            f"for instance {frame['id'].to_numpy()[strangers][0]!r}"
+            f"product {name!r}: {len(strangers)} ids are not in the catalogue, "
+            f"for instance {strangers[0]!r}"
         )

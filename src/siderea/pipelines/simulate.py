@@ -9,9 +9,10 @@ the parts become the product ``truth``.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +32,7 @@ from siderea.pipelines.pool import in_order, n_processes
 from siderea.pipelines.writing import store_writer
 from siderea.simulate.apogee import apogee
 from siderea.simulate.instruments import Instrument, galah
-from siderea.simulate.population import Survey, SurveySettings
+from siderea.simulate.population import PECULIAR, Survey, SurveySettings
 from siderea.simulate.spectra import (
     SpectraSettings,
     SpectralSurvey,
@@ -47,6 +48,7 @@ WIDE_RANGES = (("teff", 3500.0, 7000.0), ("logg", 0.5, 5.1), ("fe_h", -2.6, 0.5)
 """Primaries that spectra are made of: down to 4,400 K by the emulator, below by its coolest
 atmosphere with molecular bands."""
 
+PARTS_AT_ONCE = 64
 MIN_BLOCKS = 4
 """Blocks that are worth a process, which takes some seconds to start."""
 
@@ -65,6 +67,8 @@ class Recipe:
         Folder of El-Badry's networks, for APOGEE.
     binary_fraction : float, optional
         Share of systems with companions; by the mass of the first star when None.
+    peculiar : tuple of (code, share)
+        Shares of the peculiar classes, see `siderea.simulate.population.SurveySettings`.
     ranges : tuple of (name, low, high)
         Of the first star's labels.
     settings : SpectraSettings
@@ -75,6 +79,7 @@ class Recipe:
     instrument: Literal["galah", "apogee"] = "galah"
     models: str = ""
     binary_fraction: float | None = None
+    peculiar: tuple[tuple[str, float], ...] = PECULIAR
     ranges: tuple[tuple[str, float, float], ...] = WIDE_RANGES
     settings: SpectraSettings = SpectraSettings()  # noqa: RUF009 - frozen
 
@@ -102,7 +107,9 @@ class Recipe:
 
     def survey(self) -> SpectralSurvey:
         """Return the survey, ready to make its blocks."""
-        population = SurveySettings(binary_fraction=self.binary_fraction, ranges=self.ranges)
+        population = SurveySettings(
+            binary_fraction=self.binary_fraction, peculiar=self.peculiar, ranges=self.ranges
+        )
         stars = Survey(self.n_stars, seed=self.seed, settings=population)
         machine = _instrument(self.instrument, self.models)
         return SpectralSurvey(stars, self.n_stars, machine, self.settings, self.seed)
@@ -174,7 +181,7 @@ def simulate_spectra(
     store = SurveyStore.open(output)
     store.write_product_parts(
         TRUTH,
-        map(pd.read_parquet, sorted(_parts(output).glob("part-*.parquet"))),
+        _truth(output),
         method="simulate spectra",
         parameters=provenance["recipe"],
     )
@@ -210,6 +217,13 @@ def _append_all(
 
 def _parts(output: Path) -> Path:
     return output / f"{TRUTH}.parts"
+
+
+def _truth(output: Path) -> Iterator[pd.DataFrame]:
+    """Yield the truth of the whole survey, some thousand rows at a time."""
+    parts = iter(sorted(_parts(output).glob("part-*.parquet")))
+    while group := list(itertools.islice(parts, PARTS_AT_ONCE)):
+        yield pd.concat([pd.read_parquet(part) for part in group], ignore_index=True)
 
 
 def _lacks_only_its_truth(output: Path, provenance: dict[str, Any]) -> bool:

@@ -1,47 +1,30 @@
-"""Which stars are peculiar, and how: drawn star by star, each from a generator of its own.
+"""How peculiar stars are peculiar: drawn star by star, each from a generator of its own.
 
-Codes are those of GALAH's t-SNE classes:
+Which stars are is the population's to say (column ``class``, codes of GALAH's t-SNE classes):
 
-- HFR, hot or fast rotators: those of the population, and more of its hot stars spun up;
 - HAE, Balmer emission (`siderea.simulate.emission`);
 - LIR, lithium-rich: A(Li) far above what a star of its age keeps;
 - CEH, carbon-enhanced: [C/Fe] of 0.6 to 1.6, whose C₂ shows by its Swan bands;
-- CMP, cool metal-poor giants, and MAB, molecular bands: what the population has of them;
-- WRD, problematic spectra (`siderea.simulate.defects`);
-- BIN and TRI, as the population says; NOR, all others.
+- WRD, problematic spectra (`siderea.simulate.defects`).
+
+Hot and fast rotators (HFR), cool metal-poor giants (CMP), binaries and triples are what their labels
+make them, and stars below `COLD` have molecular bands (MAB).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
-from siderea.errors import DataError
 from siderea.simulate import emission
 from siderea.simulate.defects import KINDS as DEFECTS
 from siderea.simulate.draw import Columns
 from siderea.simulate.emission import Emission
 
-__all__ = ["COLD", "SHARES", "check_shares", "draw", "emission_of", "star_generator"]
-
-SHARES: Mapping[str, float] = {
-    "HFR": 0.0,
-    "HAE": 0.001,
-    "LIR": 0.01,
-    "CEH": 0.0015,
-    "WRD": 0.0055,
-}
-"""Share of all stars that is drawn for each class. Of 105,363 spectra in GALAH's DR5.2 lists, out of
-some 600,000, 463 show emission alone, 860 carbon and 3,286 are problematic; lithium has no list: one
-giant in a hundred is rich in it. HFR come from the population's own rotation."""
+__all__ = ["COLD", "emission_of", "peculiarities", "star_generator"]
 
 COLD = 4400.0
 """K: below, where the emulator ends, molecular bands are added to a star's spectrum."""
-
-GIVEN = ("HAE", "CEH", "LIR", "WRD")
-"""Classes that the population may have drawn, of which the spectra are made here."""
 
 _EMISSION = (
     "emission_ew",
@@ -60,10 +43,8 @@ def star_generator(seed: int, stream: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, stream, number])
 
 
-def draw(
-    stars: Columns, first: int, *, seed: int, shares: Mapping[str, float] = SHARES
-) -> Columns:
-    """Make some stars peculiar.
+def peculiarities(stars: Columns, first: int, *, seed: int) -> Columns:
+    """Draw what is peculiar about the stars whose class says that they are.
 
     Parameters
     ----------
@@ -72,60 +53,29 @@ def draw(
     first : int
         Number of the first of them in the survey.
     seed : int
-    shares : mapping
-        As `SHARES`; a class that is not named has none.
 
     Returns
     -------
     columns
-        The same; a class of `GIVEN` that the population drew is kept. ``class`` and, for HFR, ``vsini`` are changed, and added are ``a_li``,
-        ``c_fe``, ``problem``, ``problem_arm``, ``problem_size`` and the parameters of the emission.
-
-    Raises
-    ------
-    DataError
-        If a class is not known, or the shares are not shares.
+        ``a_li`` and ``c_fe`` (dex; NaN where they are not peculiar), ``problem`` (a kind of
+        `siderea.simulate.defects`, or ""), ``problem_arm``, ``problem_size``, and the parameters of
+        the emission: ``emission`` (a kind, or ""), ``emission_ew`` (Å added to Hα),
+        ``emission_width``, ``emission_velocity`` (km/s), ``emission_violet``, ``emission_depth``,
+        ``balmer_decrement``.
     """
-    check_shares(shares)
     numbers = range(first, first + stars["teff"].size)
     u = np.array([star_generator(seed, _STREAM, i).random(_N_DRAWS) for i in numbers])
     u = u.reshape(-1, _N_DRAWS)
-    chosen = _choice(u[:, 0], dict(shares))
-    told = np.array(stars["class"], dtype=object)
-    chosen = np.where(np.isin(told, GIVEN), told, chosen)
-    teff, logg = stars["teff"], stars["logg"]
-    chosen[(chosen == "HFR") & (teff < 6000)] = ""
-    chosen[(chosen == "CEH") & (teff > 6300)] = ""  # there is no C₂ left to see
-    vsini = np.where(chosen == "HFR", 50 + 140 * u[:, 1], stars["vsini"])
-    table = stars | {
-        "vsini": vsini,
-        "a_li": np.where(chosen == "LIR", np.where(logg < 3.5, 1.8, 2.6) + 1.6 * u[:, 2], np.nan),
-        "c_fe": np.where(chosen == "CEH", 0.6 + u[:, 3], np.nan),
-        "problem": np.where(chosen == "WRD", _pick(DEFECTS, u[:, 4]), ""),
-        "problem_arm": np.where(chosen == "WRD", (4 * u[:, 5]).astype(int), -1),
-        "problem_size": np.where(chosen == "WRD", u[:, 6], np.nan),
-    }
-    table |= _emissions(chosen == "HAE", vsini, u[:, 8:16])
-    return table | {"class": _classes(table, chosen)}
-
-
-def check_shares(shares: Mapping[str, float]) -> None:
-    """Raise `DataError` where a class is not known, or the shares are not shares."""
-    unknown = set(shares) - set(SHARES)
-    if unknown:
-        raise DataError(
-            f"shares: found {', '.join(sorted(unknown))}; expected any of {', '.join(SHARES)}"
-        )
-    values = np.array(list(shares.values()), dtype=float)
-    if not (np.all(values >= 0) and values.sum() <= 1):
-        raise DataError(f"shares: found {dict(shares)}; expected shares of at most 1 together")
-
-
-def _choice(u: NDArray, shares: Mapping[str, float]) -> NDArray[np.object_]:
-    names = [name for name in SHARES if shares.get(name, 0.0) > 0]
-    edges = np.cumsum([shares[name] for name in names])
-    options = np.array([*names, ""], dtype=object)
-    return options[np.searchsorted(edges, u, side="right")]
+    code = np.asarray(stars["class"], dtype=object)
+    plain_lithium = np.where(stars["logg"] < 3.5, 1.8, 2.6)  # a giant has diluted its own
+    spoiled = code == "WRD"
+    return {
+        "a_li": np.where(code == "LIR", plain_lithium + 1.6 * u[:, 2], np.nan),
+        "c_fe": np.where(code == "CEH", 0.6 + u[:, 3], np.nan),
+        "problem": np.where(spoiled, _pick(DEFECTS, u[:, 4]), ""),
+        "problem_arm": np.where(spoiled, (4 * u[:, 5]).astype(int), -1),
+        "problem_size": np.where(spoiled, u[:, 6], np.nan),
+    } | _emissions(code == "HAE", stars["vsini"], u[:, 8:16])
 
 
 def _pick(options: tuple[str, ...], u: NDArray) -> NDArray[np.object_]:
@@ -164,10 +114,3 @@ def emission_of(table: Columns, row: int) -> Emission:
         depth=float(star["emission_depth"]),
         decrement=float(star["balmer_decrement"]),
     )
-
-
-def _classes(table: Columns, chosen: NDArray[np.object_]) -> NDArray[np.object_]:
-    """Return the class of each star: what was drawn here, else what the population says."""
-    found = np.array(table["class"], dtype=object)
-    found[found == ""] = "NOR"
-    return np.where(chosen != "", chosen, found)

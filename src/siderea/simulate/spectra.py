@@ -8,7 +8,7 @@ in the star's rest frame (by the measured velocity), telluric bands masked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
@@ -93,8 +93,6 @@ class SpectraSettings:
 
     Parameters
     ----------
-    shares : mapping or pairs
-        Share of all stars that is drawn for each peculiar class, see `peculiar.SHARES`.
     frame : {"rest", "barycentric"}
         Whether the measured velocity is taken out of the spectra.
     visits : int
@@ -112,7 +110,6 @@ class SpectraSettings:
         Mask the telluric bands.
     """
 
-    shares: Mapping[str, float] | tuple[tuple[str, float], ...] = tuple(peculiar.SHARES.items())
     frame: Literal["rest", "barycentric"] = "rest"
     visits: int = 1
     baseline: float = 1000.0
@@ -122,8 +119,6 @@ class SpectraSettings:
     telluric: bool = True
 
     def __post_init__(self) -> None:
-        peculiar.check_shares(dict(self.shares))
-        object.__setattr__(self, "shares", tuple(dict(self.shares).items()))  # can be hashed
         if self.frame not in ("rest", "barycentric"):
             raise DataError(f"frame: found {self.frame!r}; expected 'rest' or 'barycentric'")
         if self.visits < 1 or not self.baseline > 0:
@@ -221,7 +216,7 @@ class SpectralSurvey:
         first = number * self.stars_per_block
         frame = self.population.stars(first, min(first + self.stars_per_block, self.n_stars))
         stars = {name: _plain(frame[name]) for name in frame}
-        stars = peculiar.draw(stars, first, seed=self.seed, shares=dict(self.settings.shares))
+        stars |= peculiar.peculiarities(stars, first, seed=self.seed)
         table = self._visited(stars, first)
         row = first * self.settings.visits
         rows = range(row, row + table["time"].size)
