@@ -76,7 +76,7 @@ def main() -> None:
         lines = (formula == atoms).all(axis=1)
         values = np.empty((len(TEMPERATURES), *pixels.shape))
         for t, kelvin in enumerate(TEMPERATURES):
-            strength = 10.0 ** log_gf * np.exp(-energy * EV_K / kelvin)
+            strength = 10.0**log_gf * np.exp(-energy * EV_K / kelvin)
             strength *= -np.expm1(-HC_K / (air * kelvin))
             for arm, piece in enumerate(pixels):
                 near = lines & (air > piece[0] * 0.9995) & (air < piece[-1] * 1.0005)

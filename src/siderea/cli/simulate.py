@@ -66,7 +66,9 @@ def spectra(
     peculiar: Annotated[
         float, typer.Option(min=0.0, help="Multiplies the shares of the peculiar classes.")
     ] = 1.0,
-    noise: Annotated[bool, typer.Option("--noise/--noiseless", help="Add noise, or do not.")] = True,
+    noise: Annotated[
+        bool, typer.Option("--noise/--noiseless", help="Add noise, or do not.")
+    ] = True,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes (default: as many as cores).")
     ] = None,

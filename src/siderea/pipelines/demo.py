@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from siderea.io.galah_format import CCD_GRIDS, write_ccd
 from siderea.pipelines.embed import embed
 from siderea.pipelines.ingest import ingest
 from siderea.pipelines.report import write_report
-from siderea.simulate.instruments import galah
+from siderea.simulate.instruments import Instrument, galah
 from siderea.simulate.population import Survey, SurveySettings
-from siderea.simulate.spectra import Simulated, SpectraSettings, SpectralSurvey
+from siderea.simulate.spectra import Simulated, SpectralSurvey, SpectraSettings
 from siderea.spectra.instruments import GALAH_GRID, InstrumentGrid
 
 __all__ = ["DemoResult", "demo", "detectors", "mock_survey", "write_mock_galah"]
@@ -98,28 +99,30 @@ def demo(
 
 
 def mock_survey(
-    n_stars: int, seed: int, *, grid: InstrumentGrid, settings: SpectraSettings
+    n_stars: int, seed: int, *, instrument: Instrument, settings: SpectraSettings
 ) -> SpectralSurvey:
     """Return the survey of the demo: stars of the Milky Way, with more peculiar ones than it has.
 
     Parameters
     ----------
     n_stars, seed : int
-    grid : InstrumentGrid
-        Pixels to observe it on.
+    instrument : Instrument
+        What it is observed with.
     settings : SpectraSettings
     """
     population = Survey(n_stars, seed=seed, settings=SurveySettings(peculiar=PECULIAR))
-    return SpectralSurvey(population, n_stars, galah(grid), settings, seed)
+    return SpectralSurvey(population, n_stars, instrument, settings, seed)
 
 
-def detectors() -> InstrumentGrid:
-    """Return the pixels of the four CCDs, as in the survey's files."""
+@lru_cache(maxsize=1)
+def detectors() -> Instrument:
+    """Return GALAH on the pixels of its four CCDs, as in the survey's files."""
     pixels = {
-        name: start + step * np.arange(_PIXELS)
+        name: np.asarray(start + step * np.arange(_PIXELS), dtype=np.float64)
         for name, (start, step) in zip(GALAH_GRID.arm_names, CCD_GRIDS, strict=True)
     }
-    return InstrumentGrid.from_arms(pixels, medium="air", resolution=GALAH_GRID.resolution)
+    resolution = GALAH_GRID.resolution
+    return galah(InstrumentGrid.from_arms(pixels, medium="air", resolution=resolution))
 
 
 def write_mock_galah(
@@ -149,7 +152,7 @@ def write_mock_galah(
     settings = SpectraSettings(
         frame="barycentric", continuum_error=0.0, cosmic_rays=0.0, telluric=False
     )
-    survey = mock_survey(n_stars, seed, grid=detectors(), settings=settings)
+    survey = mock_survey(n_stars, seed, instrument=detectors(), settings=settings)
     truths = []
     for number in range(survey.n_blocks):
         block = survey.block(number)

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 import siderea
-from siderea.data import Spectra
 from siderea.errors import DataError, SidereaError
 from siderea.io.catalogue import Catalogue
 from siderea.io.native import InstrumentGrid

@@ -34,13 +34,13 @@ from siderea.simulate.apogee import apogee
 from siderea.simulate.instruments import Instrument, galah
 from siderea.simulate.population import PECULIAR, Survey, SurveySettings
 from siderea.simulate.spectra import (
-    SpectraSettings,
     SpectralSurvey,
+    SpectraSettings,
     stars_per_block,
 )
 from siderea.spectra.instruments import GALAH_GRID, InstrumentGrid
 
-__all__ = ["Recipe", "simulate_spectra"]
+__all__ = ["Recipe", "instrument_of", "simulate_spectra"]
 
 TRUTH = "truth"
 
@@ -103,7 +103,9 @@ class Recipe:
 
     def grid(self) -> InstrumentGrid:
         """Return the pixels, without making the models."""
-        return GALAH_GRID if self.instrument == "galah" else _instrument("apogee", self.models).grid
+        return (
+            GALAH_GRID if self.instrument == "galah" else instrument_of("apogee", self.models).grid
+        )
 
     def survey(self) -> SpectralSurvey:
         """Return the survey, ready to make its blocks."""
@@ -111,12 +113,13 @@ class Recipe:
             binary_fraction=self.binary_fraction, peculiar=self.peculiar, ranges=self.ranges
         )
         stars = Survey(self.n_stars, seed=self.seed, settings=population)
-        machine = _instrument(self.instrument, self.models)
+        machine = instrument_of(self.instrument, self.models)
         return SpectralSurvey(stars, self.n_stars, machine, self.settings, self.seed)
 
 
 @lru_cache(maxsize=2)
-def _instrument(name: str, models: str) -> Instrument:
+def instrument_of(name: str, models: str = "") -> Instrument:
+    """Return an instrument, made once in each process: it takes seconds."""
     return galah() if name == "galah" else apogee(binspec.load(models))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from siderea.data import Spectra
 from siderea.errors import SidereaError
 from siderea.flags import SpectrumFlag

@@ -6,7 +6,7 @@
 - velocity: the catalogue's radial velocity is wrong, and the spectrum not at rest;
 - dead: an arm is missing;
 - scattered: light from elsewhere on the detector fills the lines up;
-- saturated: the detector clipped the brightest parts of an arm;
+- saturated: the detector clipped an arm, and what it clipped at passes for the continuum;
 - gaps: blocks of pixels without a value.
 """
 
@@ -80,7 +80,8 @@ def spoil(
         flux += veil
         flux /= 1 + veil
     elif kind == "saturated":
-        np.minimum(flux[pixels], np.quantile(flux[pixels], 0.35 - 0.2 * size), out=flux[pixels])
+        level = np.float32(0.85 - 0.35 * size)  # of the continuum; which is then taken for it
+        flux[pixels] = np.minimum(flux[pixels], level) / level
     elif kind == "dead":
         flux[pixels], ivar[pixels] = 0.0, 0.0
         return SpectrumFlag.MISSING_ARM
@@ -92,8 +93,8 @@ def spoil(
 
 def _fringes(wavelength: NDArray, size: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """1 + a sin(2π λ/Λ + φ), with an amplitude that changes along the arm."""
-    period, phase, tilt = rng.uniform(3, 40), rng.uniform(0, 2 * np.pi), rng.uniform(-0.8, 0.8)
-    amplitude = (0.03 + 0.2 * size) * (1 + tilt * np.linspace(-1, 1, wavelength.size))
+    period, phase, tilt = rng.uniform(3, 40), rng.uniform(0, 2 * np.pi), rng.uniform(-0.5, 0.5)
+    amplitude = (0.05 + 0.2 * size) * (1 + tilt * np.linspace(-1, 1, wavelength.size))
     wave = 1 + amplitude * np.sin(2 * np.pi * wavelength / period + phase)
     return np.asarray(wave, dtype=np.float32)
 

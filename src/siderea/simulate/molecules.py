@@ -49,7 +49,13 @@ DISSOCIATION = {"C2": 6.2, "CN": 7.7, "MgH": 1.3, "CaH": 1.7, "TiO": 6.9, "CO": 
 """Dissociation energies, eV, to 0.1 eV (which is 30 % of a molecule's number at 4,000 K)."""
 LOCKED = {"CO": (1.93, 2170.0, 1.0), "N2": (2.00, 2359.0, 2.0)}
 """Rotational constant and vibration, cm⁻¹, and symmetry, of the molecules that lock atoms up."""
-ATOMS = {"C2": ("C", "C"), "CN": ("C", "N"), "MgH": ("Mg", "H"), "CaH": ("Ca", "H"), "TiO": ("Ti", "O")}
+ATOMS = {
+    "C2": ("C", "C"),
+    "CN": ("C", "N"),
+    "MgH": ("Mg", "H"),
+    "CaH": ("Ca", "H"),
+    "TiO": ("Ti", "O"),
+}
 
 LITHIUM_LINES = ((6707.764, 0.920), (6707.915, 0.536), (6708.066, 0.038))
 """Å in air, and gf with the isotopes' solar shares, of the lithium doublet (GALAH DR3 list)."""
@@ -69,12 +75,17 @@ class Composition:
         """Scale the solar mixture; α for O, Mg, Ca and Ti, [C/Fe] for carbon, A(Li) as given."""
         alpha = ("O", "Mg", "Ca", "Ti")
         logs = {
-            name: value + fe_h + (alpha_fe if name in alpha else 0.0) + (c_fe if name == "C" else 0.0)
+            name: value
+            + fe_h
+            + (alpha_fe if name in alpha else 0.0)
+            + (c_fe if name == "C" else 0.0)
             for name, value in ABUNDANCE.items()
             if name != "Li"
         }
         numbers = {name: 10.0 ** (np.asarray(value) - 12) for name, value in logs.items()}
-        return cls({**numbers, "Li": 10.0 ** (np.asarray(a_li, float) - 12), "H": np.ones_like(fe_h)})
+        return cls(
+            {**numbers, "Li": 10.0 ** (np.asarray(a_li, float) - 12), "H": np.ones_like(fe_h)}
+        )
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def continuum_errors(
 
 
 def mask_telluric(ivar: Array, grid: InstrumentGrid, velocity: NDArray) -> None:
-    """Mask in place the pixels of the telluric bands, as `siderea.spectra.masks.telluric` marks them.
+    """Mask in place the telluric bands, as `siderea.spectra.masks.telluric` marks them.
 
     Parameters
     ----------

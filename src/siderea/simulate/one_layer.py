@@ -107,7 +107,9 @@ def h_minus(wavelength: Array, layer: Layer) -> Array:
     series = sum(c * beyond ** (i / 2) for i, c in enumerate(_H_MINUS))
     section = 1e-18 * micron**3 * beyond**1.5 * series
     t = layer.temperature[:, None]
-    factor = np.exp(_H_MINUS_ALPHA / (_H_MINUS_EDGE * t)) * -np.expm1(-_H_MINUS_ALPHA / (micron * t))
+    factor = np.exp(_H_MINUS_ALPHA / (_H_MINUS_EDGE * t)) * -np.expm1(
+        -_H_MINUS_ALPHA / (micron * t)
+    )
     return 0.750 * t**-2.5 * factor * section * layer.electron_pressure[:, None]
 
 

@@ -67,9 +67,11 @@ class Painters:
         if self.bands is not None:
             self._bands(self.bands, lines, stars, table, share)
         ew_hbeta = np.full(len(share), np.nan)
-        for row in np.flatnonzero(table["emission"] != ""):
+        for row in np.flatnonzero(table["emission"] != "").tolist():
             emission = emission_of(table, row)
-            ew_hbeta[row] = self.emission.paint(lines[row], light[row], stars.labels[row, -1], emission)
+            ew_hbeta[row] = self.emission.paint(
+                lines[row], light[row], stars.labels[row, -1], emission
+            )
         return ew_hbeta
 
     @staticmethod

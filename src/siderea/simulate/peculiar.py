@@ -7,8 +7,8 @@ Which stars are is the population's to say (column ``class``, codes of GALAH's t
 - CEH, carbon-enhanced: [C/Fe] of 0.6 to 1.6, whose C₂ shows by its Swan bands;
 - WRD, problematic spectra (`siderea.simulate.defects`).
 
-Hot and fast rotators (HFR), cool metal-poor giants (CMP), binaries and triples are what their labels
-make them, and stars below `COLD` have molecular bands (MAB).
+Hot and fast rotators (HFR), cool metal-poor giants (CMP), binaries and triples are what their
+labels make them, and stars below `COLD` have molecular bands (MAB).
 """
 
 from __future__ import annotations

@@ -127,7 +127,9 @@ class SpectraSettings:
                 "and a positive baseline"
             )
         if not (self.continuum_error >= 0 and self.cosmic_rays >= 0):
-            raise DataError("continuum_error and cosmic_rays: expected numbers that are not below 0")
+            raise DataError(
+                "continuum_error and cosmic_rays: expected numbers that are not below 0"
+            )
 
 
 @dataclass(frozen=True)
