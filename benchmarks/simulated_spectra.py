@@ -3,14 +3,15 @@
     python benchmarks/simulated_spectra.py figure DATA OUTPUT.png
     python benchmarks/simulated_spectra.py speed [--stars 20000] [--workers 2]
 
-``figure`` prints the rms of real minus simulated per arm; the labels are the catalogue's, nothing is
-fitted. ``speed`` streams into a store and prints spectra per second and the memory of all processes
-(PSS: pages that they share count once).
+``figure`` prints the rms of real minus simulated per arm; the labels are the catalogue's, nothing
+is fitted. ``speed`` streams into a store and prints spectra per second and the memory of all
+processes (PSS: pages that they share count once), and their CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import threading
 import time
@@ -191,10 +192,13 @@ def speed(n_stars: int, workers: int) -> None:
         end = time.perf_counter()
     done.set()
     watcher.join()
+    times = os.times()
+    cpu = times.user + times.system + times.children_user + times.children_system
     steady = (marks[-1][0] - marks[3][0]) / (marks[-1][1] - marks[3][1])
     print(
         f"{n_stars} spectra, {workers} workers: {n_stars / (end - begin):.0f} per second in all, "
-        f"{steady:.0f} once started; {end - begin:.0f} s; {peak[0]:.0f} MiB (PSS, all processes)"
+        f"{steady:.0f} once started; {end - begin:.0f} s; {peak[0]:.0f} MiB (PSS, all processes); "
+        f"{1e3 * cpu / n_stars:.2f} ms of CPU per spectrum"
     )
 
 

@@ -19,6 +19,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
     "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
+    "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
 }
 """Which entries each method rests on."""
 

@@ -3,8 +3,8 @@
 f(λ) = Σ Rᵢ² Cᵢ(λ) nᵢ(λ; vᵢ) / Σ Rᵢ² Cᵢ(λ): the normalised spectrum n of each star, at its own
 velocity, weighed with the flux density C of its continuum and the area of its disc.
 
-A star beyond the range of the model has the lines of the nearest atmosphere within it; where that is
-for its temperature, the continuum is scaled by the ratio of the two black bodies.
+A star beyond the range of the model has the lines of the nearest atmosphere within it; where that
+is for its temperature, the continuum is scaled by the ratio of the two black bodies.
 """
 
 from __future__ import annotations
