@@ -18,6 +18,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "wavelength": ("Ciddor1996",),
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
+    "population": ("Juric2008", "Robin2003", "Kroupa2001", "DeSilva2015", "Hawkins2017"),
+    "multiplicity": ("DuquennoyMayor1991", "Raghavan2010", "MoeDiStefano2017", "Mardling2001"),
+    "orbits": ("Markley1995", "Eggleton1983"),
     "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
     "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
 }

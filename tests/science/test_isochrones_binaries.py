@@ -36,7 +36,7 @@ def test_twins_are_two_stars_of_one_mass(binary):
 
 def test_masses_and_ratios_come_back(binary):
     rng = np.random.default_rng(3)
-    n = 16
+    n = 10
     truth = np.column_stack(
         [
             rng.uniform(-0.5, 0.2, n),
@@ -56,5 +56,5 @@ def test_masses_and_ratios_come_back(binary):
     apart = result.labels[:, -1] - result.labels[:, -2]
     np.testing.assert_allclose(apart, truth[:, -1] - truth[:, -2], atol=3.0)
     pulls = ((result.labels - truth) / result.errors)[:, [0, 1, 3]]
-    # Medians over 48 pulls of a unit normal: 0.67 with a scatter of 0.1; three of those.
-    assert np.median(np.abs(pulls)) == pytest.approx(0.67, abs=0.3)
+    # Medians over 30 pulls of a unit normal: 0.67 with a scatter of 0.14; three of those.
+    assert np.median(np.abs(pulls)) == pytest.approx(0.67, abs=0.42)

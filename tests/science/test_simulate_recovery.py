@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from siderea.simulate.components import MILKY_WAY, THIN_DISC
+from siderea.simulate.components import MILKY_WAY, THICK_DISC, THIN_DISC, imf
 from siderea.simulate.galaxy_model import DustDisc
 from siderea.simulate.multiplicity import multiple_fraction
 from siderea.simulate.population import Survey, SurveySettings, sampler
@@ -18,6 +18,10 @@ from siderea.simulate.selection import NO_SELECTION, v_jk
 
 ENOUGH = 1e-3
 EVERYTHING = SurveySettings(selection=NO_SELECTION, ranges=(), bands=("gaia_g",))
+
+
+def evenly(radius, height):
+    return np.ones(np.broadcast_shapes(np.shape(radius), np.shape(height)))
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,33 @@ def everyone():
 @pytest.fixture(scope="module")
 def limited():
     return Survey(8_192, seed=1, settings=SurveySettings(bands=("gaia_g",))).stars()
+
+
+def test_masses_and_ages_of_the_long_lived(everyone):
+    """Below .7 solar masses all are alive: the mass function and the births as they were."""
+    low = everyone[everyone["mass"].between(0.16, 0.7)]
+    grid = np.linspace(0.16, 0.7, 5001)
+    cdf = np.cumsum(imf(grid))
+    assert stats.kstest(low["mass"], lambda m: np.interp(m, grid, cdf / cdf[-1])).pvalue > ENOUGH
+    for name, edges in (("thick disc", (8.0, 12.0)), ("thin disc", (3.0, 5.0))):
+        age = low.loc[low["population"] == name, "age"]
+        age = age[age.between(*edges)]
+        assert stats.kstest(age, stats.uniform(edges[0], edges[1] - edges[0]).cdf).pvalue > ENOUGH
+
+
+def test_populations_near_the_sun_are_in_their_shares(everyone):
+    near = everyone[(everyone["mass"] < 0.7) & (everyone["distance"] < 0.2)]
+    found = near["population"].value_counts()
+    # within 200 pc of the Sun every density is nearly its value here; heights make up a few percent
+    assert found["thick disc"] / found["thin disc"] == pytest.approx(0.12, abs=0.05)
+
+
+def test_an_even_density_fills_the_volume():
+    even = replace(THICK_DISC, density=evenly)
+    near = replace(NO_SELECTION, distance=(0.001, 0.3), n_fields=20)
+    settings = replace(EVERYTHING, selection=near, components=(even,))
+    table = Survey(6_144, seed=2, settings=settings).stars()
+    assert stats.kstest((table["distance"] / 0.3) ** 3, stats.uniform.cdf).pvalue > ENOUGH
 
 
 def test_binary_fraction_by_mass(everyone):
@@ -105,8 +136,16 @@ def test_a_magnitude_limit_takes_twins_from_its_larger_volume(everyone, limited)
     source = sampler(SurveySettings(bands=("gaia_g",)))
     columns = {name: seen_singles[name].to_numpy() for name in ("mass", "age", "fe_h")}
     j, k = source.isochrones.magnitudes(*columns.values(), ["twomass_j", "twomass_ks"]).T
-    names = [component.name for component in MILKY_WAY]
-    component = np.array([names.index(name) for name in seen_singles["population"]])
+    component = np.array(
+        [
+            next(
+                number
+                for number, c in enumerate(MILKY_WAY)
+                if c.name == name and c.ages[0] <= age <= c.ages[1]
+            )
+            for name, age in zip(seen_singles["population"], seen_singles["age"], strict=True)
+        ]
+    )
     magnitude = v_jk(j, k)
     one, two = (
         source.sightlines.volume(component, magnitude - brighter)
@@ -122,6 +161,12 @@ def test_a_magnitude_limit_takes_twins_from_its_larger_volume(everyone, limited)
     assert shares[1] > shares[0]
 
 
+def test_giants_and_halo_as_the_survey_counts_them(limited):
+    """Buder et al. (2021): 34 % giants, 4 % halo stars."""
+    assert 0.29 < (limited["logg"] < 3.5).mean() < 0.39
+    assert 0.02 < (limited["population"] == "halo").mean() < 0.06
+
+
 def test_the_limited_draw_is_the_unlimited_one_with_the_faint_left_out():
     """Rejection over strata against brute force: draw everything nearby, keep what is bright."""
     near = replace(
@@ -130,7 +175,7 @@ def test_the_limited_draw_is_the_unlimited_one_with_the_faint_left_out():
     settings = SurveySettings(
         selection=near,
         ranges=(),
-        components=(THIN_DISC,),
+        components=THIN_DISC,
         dust=DustDisc(local=0.5),
         bands=("gaia_g",),
     )

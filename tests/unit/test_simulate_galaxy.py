@@ -4,7 +4,7 @@ import pytest
 from astropy.coordinates import CartesianDifferential, Galactocentric, SkyCoord
 from numpy.testing import assert_allclose
 
-from siderea.simulate.components import HALO, MILKY_WAY, THIN_DISC, imf
+from siderea.simulate.components import HALO, MILKY_WAY, THIN_DISC, imf, systems_per_density
 from siderea.simulate.galaxy_model import (
     R_SUN,
     Z_SUN,
@@ -95,27 +95,41 @@ def test_dust_towards_the_pole_is_its_integral():
     assert ebv[1, -1] > 20 * ebv[0, -1]
 
 
-@pytest.mark.parametrize("component", MILKY_WAY, ids=lambda c: c.name)
+@pytest.mark.parametrize("component", MILKY_WAY, ids=lambda c: f"{c.name} {c.ages}")
 def test_components_draw_what_they_state(component):
-    rng = np.random.default_rng(5)
-    age = component.draw_age(rng.random(40_000))
+    rng, n = np.random.default_rng(5), 20_000
+    age = component.draw_age(rng.random(n))
     assert age.min() >= component.ages[0]
     assert age.max() <= component.ages[1]
-    last = component.generations[-1]
-    old = age > (component.generations[-2].until if len(component.generations) > 1 else 0)
-    fe_h = component.draw_fe_h(age, rng)
-    error = last.fe_h_sigma / np.sqrt(old.sum())
-    assert abs(fe_h[old].mean() - last.fe_h) < 4 * error
-    velocity = component.draw_velocity(age, rng)
-    assert_allclose(velocity[old].std(0), last.sigma, rtol=0.03)
-    lag = last.sigma[0] ** 2 / 80 if component.lag is None else component.lag
-    assert abs(velocity[old, 1].mean() - ROTATION + lag) < 4 * last.sigma[1] / np.sqrt(old.sum())
+    fe_h = component.draw_fe_h(n, rng)
+    assert abs(fe_h.mean() - component.fe_h[0]) < 4 * component.fe_h[1] / np.sqrt(n)
+    velocity = component.draw_velocity(n, rng)
+    assert_allclose(velocity.std(0), component.sigma, rtol=0.03)
+    assert abs(velocity[:, 1].mean() - ROTATION + component.lag) < 4 * component.sigma[1] / n**0.5
+
+
+def test_the_thin_disc_is_one_at_the_sun_and_puffs_up_with_age():
+    assert_allclose(sum(component.share for component in THIN_DISC), 1.0)
+    heights = [component.density.keywords["scale_height"] for component in THIN_DISC]
+    assert heights == sorted(heights)
+    times = [component.ages[1] - component.ages[0] for component in THIN_DISC]
+    assert_allclose(np.average(heights, weights=times), 0.3)
+    # births at a constant rate: share × height, the surface density, goes with the time
+    surface = np.array([c.share for c in THIN_DISC]) * heights
+    assert_allclose(surface / surface.sum(), np.array(times) / sum(times))
 
 
 def test_the_old_and_metal_poor_are_enhanced_in_alpha():
     rng = np.random.default_rng(6)
     halo = HALO.draw_alpha(np.full(1000, -1.5), rng).mean()
-    assert halo > 0.25 > THIN_DISC.draw_alpha(np.full(1000, -0.2), rng).mean() + 0.15
+    assert halo > 0.25 > THIN_DISC[0].draw_alpha(np.full(1000, -0.2), rng).mean() + 0.15
+
+
+def test_local_number_of_systems():
+    mass = np.geomspace(0.1, 1000.0, 200_001)
+    number = np.trapezoid(imf(mass), mass) * systems_per_density(MILKY_WAY)
+    number *= sum(c.share * float(c.density(R_SUN, 0.0)) for c in MILKY_WAY)
+    assert_allclose(number * 4 / 3 * np.pi * 0.01**3, 272, atol=3)  # within 10 pc
 
 
 def test_mass_function_is_kroupas():

@@ -19,7 +19,16 @@ def test_error_model_at_its_limits():
     model = BandError(22.0, 0.01)
     assert_allclose(model.sigma(22.0), np.hypot(0.2, 0.01), rtol=1e-6)
     assert_allclose(model.sigma(10.0), 0.01, rtol=1e-2)
+    assert_allclose(model.sigma(24.5), np.sqrt(1e-4 + 0.01 + 3.9), rtol=1e-12)  # the sky rules
     assert (np.diff(model.sigma(np.linspace(14, 22, 50))) > 0).all()
+
+
+def test_gaia_errors_at_twentieth_magnitude():
+    stated = {"gaia_g": (20.0, 0.006), "gaia_bp": (20.4, 0.108), "gaia_rp": (19.3, 0.052)}
+    for name, (magnitude, sigma) in stated.items():
+        assert_allclose(ERRORS[name].sigma(magnitude), sigma, rtol=0.15)
+    seen, _ = observe(np.full((9, 1), 21.5), ["gaia_g"], rng=np.random.default_rng(0))
+    assert np.isnan(seen).all()
 
 
 def test_noise_is_as_large_as_the_errors_say(drawn):

@@ -1,7 +1,7 @@
 """The red clump, which the isochrones, ending at the tip of the giant branch, do not hold.
 
 Low-mass stars burn helium in their cores for about 100 Myr after the tip, all of nearly the same
-luminosity: in a magnitude-limited survey they outnumber the giants on the branch. Here a star whose
+luminosity: a large part of the giants of a magnitude-limited survey. Here a star whose
 mass is beyond the tip, but was at it less than `LIFETIME` ago, is a clump star: M_Ks is a Gaussian
 about the measured mean, and the temperature lies `HOTTER` above the giant branch of the same
 luminosity. Colours are those of the star of that temperature on the giant branch. Schematic beyond

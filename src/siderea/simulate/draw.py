@@ -1,10 +1,11 @@
-"""Draw systems that pass a survey's limits, exactly as often as the Galaxy holds them.
+"""Draw systems that pass a survey's limits, as often as the Galaxy holds them.
 
 Rejection over strata: a stratum is a population, a range of ages and a range of x = 1 − m/m_tip,
 the distance of the primary's mass from the heaviest star alive; small x are the giants, whom the
 initial mass function makes rare and the magnitude limit common. A pilot finds the greatest weight
 (mass function × volume within the limits) of each stratum; candidates are drawn by it and kept
-with probability weight / greatest.
+with probability weight / greatest. Where the pilot missed the greatest weight, systems are lost:
+0.02 % of them under the default settings.
 
 Systems travel as columns, arrays of one length by name: those of
 `siderea.simulate.multiplicity.Companions`, and component, age, fe_h, mass, magnitude (absolute, of
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from siderea.errors import DataError
 from siderea.photometry.extinction import coefficient
-from siderea.simulate.components import Component, imf
+from siderea.simulate.components import Component, imf, systems_per_density
 from siderea.simulate.galaxy_model import DustDisc
 from siderea.simulate.multiplicity import MultiplicityLaw, detached, draw_companions
 from siderea.simulate.selection import Selection
@@ -33,8 +34,9 @@ __all__ = ["Columns", "IsochroneSet", "Sampler", "stacked", "star_magnitudes", "
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray]
+Ranges = Sequence[tuple[str, float, float]]
 
-AGE_BINS = 5
+AGE_BINS = 2
 X_EDGES = np.concatenate([[0.0], np.geomspace(1e-4, 0.45, 20), np.linspace(0.5, 0.95, 10)])
 
 PILOT = 200
@@ -44,7 +46,7 @@ PILOT_SEED = 20_080_601
 """The pilot belongs to the settings, not to a survey's seed: the same tables for every seed."""
 
 HEADROOM = 1.15
-"""The greatest weight of a stratum is taken to be this times the pilot's greatest."""
+"""The greatest weight of a stratum is taken to be this times the pilot's."""
 
 LARGEST_BATCH = 1 << 15
 
@@ -170,7 +172,7 @@ class Sampler:
         law: MultiplicityLaw,
         selection: Selection,
         dust: DustDisc,
-        ranges: Sequence[tuple[str, float, float]] = (),
+        ranges: Ranges = (),
     ) -> None:
         self.isochrones = isochrones
         self.components = tuple(components)
@@ -205,15 +207,14 @@ class Sampler:
     def _explore(self, rng: np.random.Generator) -> None:
         """Find the luminosity functions, the weights of the fields, and the greatest weights."""
         stratum = np.repeat(np.arange(len(self._strata)), PILOT)
-        pilot, row = self._candidates(stratum, rng)
-        if not row.size:
-            raise DataError("survey: no star of the isochrones is in its ranges; widen them")
+        pilot, row = self._candidates(stratum, rng, ())
         stratum, prior = stratum[row], self._strata[:, 4]
-        if self.selection.limited and self.selection.equal_fields:
-            share = prior[stratum] * pilot["weight"]
-            table, centres = _luminosity_functions(pilot, share, len(self.components))
-            self.sightlines = self.sightlines.equalised(table, centres)
-        weight = pilot["weight"] * self._volume(pilot)
+        if self.selection.limited:
+            share = prior[stratum] * pilot["weight"] / PILOT
+            share *= systems_per_density(self.components)
+            functions, centres = _luminosity_functions(pilot, share, len(self.components))
+            self.sightlines = self.sightlines.weighed(functions, centres)
+        weight = pilot["weight"] * self._volume(pilot) * self._in_ranges(pilot, self.ranges)
         greatest = np.zeros(prior.size)
         np.maximum.at(greatest, stratum, HEADROOM * weight)
         chance = prior * greatest
@@ -226,7 +227,7 @@ class Sampler:
     def _attempt(self, batch: int, rng: np.random.Generator) -> Columns:
         stratum = np.searchsorted(self._cumulative, rng.random(batch), side="right")
         stratum = np.minimum(stratum, self._greatest.size - 1)
-        systems, row = self._candidates(stratum, rng)
+        systems, row = self._candidates(stratum, rng, self.ranges)
         chance = systems["weight"] * self._volume(systems) / self._greatest[stratum[row]]
         systems = taken(systems, rng.random(row.size) < chance)
         field, distance, ebv = self.sightlines.place(
@@ -239,11 +240,11 @@ class Sampler:
         return self.sightlines.volume(systems["component"], systems["magnitude"])
 
     def _candidates(
-        self, stratum: NDArray[np.int64], rng: np.random.Generator
+        self, stratum: NDArray[np.int64], rng: np.random.Generator, ranges: Ranges
     ) -> tuple[Columns, NDArray[np.int64]]:
         """Draw one system per stratum named; return those that may be seen, and their rows."""
         born = self._born(self._strata[stratum], rng)
-        row = np.flatnonzero(self._in_ranges(born))
+        row = np.flatnonzero(self._in_ranges(born, ranges))
         systems = taken(born, row)
         systems |= vars(draw_companions(systems["mass"], self.law, rng))
         bands = self.selection.bands
@@ -264,19 +265,19 @@ class Sampler:
         for k, population in enumerate(self.components):
             rows = component == k
             age[rows] = population.draw_age(u[rows])
-            fe_h[rows] = population.draw_fe_h(age[rows], rng)
+            fe_h[rows] = population.draw_fe_h(int(rows.sum()), rng)
         tip = self.isochrones.heaviest(age, fe_h)
         mass = tip * (1 - (strata[:, 2] + (strata[:, 3] - strata[:, 2]) * rng.random(n)))
         weight = imf(mass) * tip
         return {"component": component, "age": age, "fe_h": fe_h, "mass": mass, "weight": weight}
 
-    def _in_ranges(self, born: Columns) -> NDArray[np.bool_]:
+    def _in_ranges(self, born: Columns, ranges: Ranges) -> NDArray[np.bool_]:
         """Tell which primaries live and are in the ranges; note their radii."""
         stars = self.isochrones.stars(born["mass"], born["age"], born["fe_h"])
         values = {"teff": stars.teff, "logg": stars.logg, "fe_h": born["fe_h"]}
         born["radius"] = stars.radius
         good = np.isfinite(stars.teff)
-        for name, low, high in self.ranges:
+        for name, low, high in ranges:
             good &= (values[name] >= low) & (values[name] <= high)
         return good
 

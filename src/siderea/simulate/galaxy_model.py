@@ -25,7 +25,7 @@ __all__ = [
     "ring_density",
 ]
 
-Density = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+Density = Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]
 
 R_SUN = 8.0
 Z_SUN = 0.025

@@ -38,12 +38,15 @@ class BandError:
         Nothing brighter is in the catalogue: it saturates.
     sky : float
         γ, which sets how much the sky adds to the source's own photon noise.
+    faint : float
+        Nothing fainter is in the catalogue, if that is brighter than ``depth``.
     """
 
     depth: float
     floor: float = 0.01
     bright: float = -np.inf
     sky: float = 0.039
+    faint: float = np.inf
 
     def sigma(self, magnitude: ArrayLike) -> NDArray[np.float64]:
         """Return the error, √(floor² + (.04 − γ) x + γ x²) with x = 10^(.4 (m − depth)).
@@ -67,7 +70,7 @@ ERRORS: dict[str, BandError] = {
     "ps1_i": BandError(23.1, 0.01, 13.5),
     "ps1_z": BandError(22.3, 0.01, 13.0),
     "ps1_y": BandError(21.3, 0.01, 12.0),
-    "gaia_g": BandError(21.0, 0.003, sky=0.0),
+    "gaia_g": BandError(27.6, 0.003, sky=0.0, faint=21.0),
     "gaia_bp": BandError(21.1, 0.003),
     "gaia_rp": BandError(20.8, 0.003),
     "twomass_j": BandError(16.55, 0.02),
@@ -78,9 +81,9 @@ ERRORS: dict[str, BandError] = {
     "cfht_u": BandError(23.6, 0.01, 13.0),
     "cahk": BandError(21.5, 0.02, 13.0),
 }
-"""Error models of the surveys: depths are the medians that each survey states (SDSS DR17 imaging
-scope; Pan-STARRS1 3π stacks, Chambers et al. 2016; 2MASS 10σ limits less .75 mag; AllWISE), Gaia's
-reproduce the stated errors at G = 20 within a factor of two, CFHT u and CaHK are round numbers."""
+"""Error models of the surveys. Depths are the medians that each survey states (SDSS DR17 imaging
+scope; Pan-STARRS1 3π stacks, Chambers et al. 2016; 2MASS 10σ limits and .75 mag; AllWISE). Gaia's
+give 6, 108 and 52 mmag in G, BP, RP of a star of G = 20 (EDR3). CFHT u and CaHK: round numbers."""
 
 SDSS = ("sdss_u", "sdss_g", "sdss_r", "sdss_i", "sdss_z")
 
@@ -91,6 +94,8 @@ DEEP = SurveySettings(
         least_latitude=20.0,
         declinations=(-10.0, 80.0),
         distance=(0.05, 60.0),
+        n_fields=300,
+        least_stars=0.0,
         equal_fields=False,
     ),
     ranges=(),
@@ -147,7 +152,7 @@ def observe(
         model, m = models[name], true[:, column]
         seen = _noisy(m, model.sigma(m), rng)
         absent = rng.random(m.size) < share
-        absent |= ~((seen <= model.depth) & (seen >= model.bright))
+        absent |= ~((seen <= min(model.depth, model.faint)) & (seen >= model.bright))
         mag[:, column] = np.where(absent, np.nan, seen)
         sigma[:, column] = np.where(absent, np.nan, model.sigma(seen))
     return mag, sigma

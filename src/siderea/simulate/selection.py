@@ -66,9 +66,11 @@ class Selection:
     declinations : (float, float)
         deg, of the centres of fields.
     n_fields : int
-        Fields are spread evenly over the sky that is left.
+        Fields are spread evenly over the sky that is left, before ``least_stars``.
     field_radius : float
         deg.
+    least_stars : float
+        Fields with fewer systems within the limits are not observed.
     equal_fields : bool
         Whether every field gives as many stars (the spectrograph's fibres), or as many as it has.
     """
@@ -79,8 +81,9 @@ class Selection:
     distance: tuple[float, float] = (0.005, 100.0)
     least_latitude: float = 10.0
     declinations: tuple[float, float] = (-80.0, 10.0)
-    n_fields: int = 300
+    n_fields: int = 600
     field_radius: float = 1.0
+    least_stars: float = 400.0
     equal_fields: bool = True
 
     @property
@@ -119,14 +122,16 @@ class Selection:
 
 
 GALAH_SELECTION = Selection()
-"""GALAH: 12 < V_JK < 14, |b| > 10°, δ < +10°, fields of 2° with as many stars each (De Silva et al.
-2015)."""
+"""GALAH: 12 < V_JK < 14, |b| > 10°, δ < +10°, fields of 2° with 400 stars or more, as many taken
+from each (De Silva et al. 2015; Martell et al. 2017)."""
 
 NO_SELECTION = Selection(
     magnitude=(-np.inf, np.inf),
     distance=(0.005, 0.5),
     least_latitude=0.0,
     declinations=(-90.0, 90.0),
+    n_fields=300,
+    least_stars=0.0,
     equal_fields=False,
 )
 """Every system within 500 pc: what the population is before any survey looks at it."""

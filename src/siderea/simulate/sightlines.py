@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from siderea.errors import DataError
 from siderea.simulate.components import Component
 from siderea.simulate.galaxy_model import DustDisc, cylindrical
 from siderea.simulate.selection import Selection, draw_fields
@@ -90,19 +91,46 @@ class Sightlines:
         distance = 10 ** _interpolate(self.log_distance[field], index)
         return field, distance, _interpolate(self.ebv[field], index)
 
-    def equalised(self, share: Array, magnitude: Array) -> Sightlines:
-        """Return the tables with weights that let every field give as many stars.
+    def stars(self, functions: Array, magnitude: Array) -> Array:
+        """Return how many systems each field holds within the limits, (J,).
 
         Parameters
         ----------
-        share : (K, M) ndarray
-            Luminosity function: systems of each population per bin of absolute magnitude.
+        functions : (K, M) ndarray
+            Luminosity functions: systems per kpc³, per bin of absolute magnitude, of each
+            population where its density is one.
         magnitude : (M,) ndarray
             Centres of the bins.
         """
-        near, far = (self._index(limit).astype(int) for limit in self._limits(magnitude))
+        near, far = (np.rint(self._index(limit)).astype(int) for limit in self._limits(magnitude))
         counts = self.counts[:, far] - self.counts[:, near]
-        return replace(self, weights=1.0 / np.einsum("km,kmj->j", share, counts))
+        steradians = np.pi * np.deg2rad(self.selection.field_radius) ** 2
+        return np.asarray(steradians * np.einsum("km,kmj->j", functions, counts))
+
+    def weighed(self, functions: Array, magnitude: Array) -> Sightlines:
+        """Return the tables of the fields with enough stars, with the weights asked for.
+
+        Where every field gives as many stars, those of a field weigh one over their number.
+        Arguments as of `stars`.
+        """
+        number = self.stars(functions, magnitude)
+        kept = number >= max(self.selection.least_stars, 1e-9)
+        if not kept.any():
+            raise DataError(
+                f"survey: the richest field has {number.max():.3g} systems within the limits; "
+                f"expected {self.selection.least_stars} or more: lower least_stars"
+            )
+        share = 1.0 / number[kept] if self.selection.equal_fields else np.ones(kept.sum())
+        return replace(
+            self,
+            longitude=self.longitude[kept],
+            latitude=self.latitude[kept],
+            counts=np.ascontiguousarray(self.counts[..., kept]),
+            rows=np.ascontiguousarray(self.rows[:, kept]),
+            log_distance=self.log_distance[kept],
+            ebv=self.ebv[kept],
+            weights=share,
+        )
 
     def _limits(self, magnitude: Array) -> tuple[Array, Array]:
         bright, faint = self.selection.magnitude

@@ -104,7 +104,7 @@ def _places(systems: Columns, source: Sampler, rng: np.random.Generator) -> Colu
         rows = systems["component"] == k
         population[rows] = component.name
         alpha[rows] = component.draw_alpha(systems["fe_h"][rows], rng)
-        velocity[rows] = component.draw_velocity(systems["age"][rows], rng)
+        velocity[rows] = component.draw_velocity(int(rows.sum()), rng)
     return {
         "population": population,
         "age": systems["age"],
