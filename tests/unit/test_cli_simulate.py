@@ -48,11 +48,6 @@ def test_photometry_becomes_a_table(tmp_path):
     [
         (["spectra", "--stars", "0", "-o", "a.siderea"], "--stars"),
         (["spectra", "--stars", "5", "-o", "a.siderea", "--instrument", "apogee"], "El-Badry"),
-        (
-            ["spectra", "--stars", "5", "-o", "a.siderea", "--instrument", "apogee"]
-            + ["--models", "nowhere"],
-            "no such file",
-        ),
         (["spectra", "--stars", "5", "-o", "a.siderea", "--peculiar", "1000"], "peculiar"),
         (["photometry", "--stars", "5", "-o", "a.csv"], "ending in .parquet"),
     ],

@@ -6,11 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from siderea.data import LightCurve
 from siderea.errors import DataError, StorageFullError, StoreError
 from siderea.io.store import SurveyStore
 from siderea.pipelines import simulate as module
+from siderea.pipelines import simulate_tables as tables
 from siderea.pipelines.simulate import Recipe, instrument_of, simulate_spectra
-from siderea.pipelines.simulate_tables import simulate_photometry, truth_path
+from siderea.pipelines.simulate_tables import (
+    simulate_lightcurves,
+    simulate_photometry,
+    truth_path,
+)
 from siderea.simulate import spectra
 from siderea.simulate.spectra import SpectraSettings
 
@@ -147,3 +153,36 @@ def test_photometry_becomes_a_table_with_the_truth_beside_it(tmp_path):
         simulate_photometry(path, n_stars=50)
     with pytest.raises(DataError, match=r"\.parquet"):
         simulate_photometry(tmp_path / "stars.csv", n_stars=50)
+
+
+def test_photometry_of_more_stars_begins_with_the_same(tmp_path):
+    seen = []
+    simulate_photometry(
+        tmp_path / "a.parquet", n_stars=40, seed=3, progress=lambda *at: seen.append(at)
+    )
+    assert seen == [(40, 40)]
+    short = pd.read_parquet(tmp_path / "a.parquet")
+    simulate_photometry(tmp_path / "b.parquet", n_stars=60, seed=3)
+    longer = pd.read_parquet(tmp_path / "b.parquet")
+    pd.testing.assert_frame_equal(short[["id", "ra"]], longer[["id", "ra"]].head(40))
+
+
+def test_light_curves_become_a_table_with_the_truth_beside_it(tmp_path, monkeypatch):
+    def curves(n, *, rng, sampling):
+        phase, error = np.linspace(0, 0.9, 50), np.full(50, 0.01)
+        deep = np.where(phase < 0.1, 0.5, 1.0)
+        truth = pd.DataFrame({"id": [f"c{i}" for i in range(n)], "depth_1": 0.5, "flux_err": 0.01})
+        return [LightCurve(phase, deep, error, folded=True) for _ in range(n)], truth
+
+    monkeypatch.setattr(tables.simulate, "simulate_lightcurves", curves, raising=False)
+    path = tmp_path / "curves.parquet"
+    assert simulate_lightcurves(path, n_stars=40, seed=1, binary_fraction=0.5) == 40
+    table, truth = pd.read_parquet(path), pd.read_parquet(truth_path(path))
+    assert list(table) == ["id", "phase", "flux", "flux_err"]
+    assert 8 < truth["binary"].sum() < 32
+    depth = 1 - table.groupby("id", sort=False)["flux"].min().to_numpy()
+    assert depth[truth["binary"]].min() == pytest.approx(0.5)
+    assert depth[~truth["binary"]].max() < 0.1
+    assert truth["depth_1"][~truth["binary"]].isna().all()
+    with pytest.raises(DataError, match="binary_fraction"):
+        simulate_lightcurves(tmp_path / "b.parquet", n_stars=4, binary_fraction=2.0)

@@ -110,9 +110,17 @@ def photometry(
 
     Memory: about 1 kB per star and 0.5 GB. Time: below a second per thousand stars.
     """
+    from siderea.cli.progress import bar
     from siderea.pipelines.simulate_tables import simulate_photometry
 
-    n = simulate_photometry(output, n_stars=stars, seed=seed, binary_fraction=binary_fraction)
+    with bar("Simulating") as progress:
+        n = simulate_photometry(
+            output,
+            n_stars=stars,
+            seed=seed,
+            binary_fraction=binary_fraction,
+            progress=progress,
+        )
     typer.echo(f"{output}: {n} stars; truth in {output.with_suffix('.truth.parquet')}")
 
 
@@ -121,6 +129,12 @@ def lightcurves(
     stars: Stars,
     output: Table,
     seed: Seed = 0,
+    binary_fraction: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Share of eclipsing binaries; the others are constant."
+        ),
+    ] = 1.0,
     sampling: Annotated[
         SamplingName, typer.Option(help="Whose times and noise.")
     ] = SamplingName.kepler,
@@ -131,5 +145,11 @@ def lightcurves(
     """
     from siderea.pipelines.simulate_tables import simulate_lightcurves
 
-    n = simulate_lightcurves(output, n_stars=stars, seed=seed, sampling=sampling.value)
+    n = simulate_lightcurves(
+        output,
+        n_stars=stars,
+        seed=seed,
+        binary_fraction=binary_fraction,
+        sampling=sampling.value,
+    )
     typer.echo(f"{output}: {n} stars; truth in {output.with_suffix('.truth.parquet')}")

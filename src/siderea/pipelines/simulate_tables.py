@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from siderea import simulate
-from siderea.data import LightCurve, Photometry
+from siderea.data import LightCurve
 from siderea.errors import DataError, StoreError
 from siderea.io.files import atomic_write
-from siderea.simulate.photometry import DEEP
+from siderea.simulate.photometry import DEEP, SDSS, observe
+from siderea.simulate.population import Survey
 
 __all__ = ["simulate_lightcurves", "simulate_photometry", "truth_path"]
+
+
+ROWS = 65_536
+"""Stars in memory at a time."""
+
+MISSING = 0.02
+"""Share of each band that is missing at random, as by default in `simulate.photometry`."""
+
+STREAM = 11
+"""Second word of the seed of the photometric noise."""
+
+Progress = Callable[[int, int], None]
 
 
 def truth_path(output: Path) -> Path:
@@ -23,9 +41,14 @@ def truth_path(output: Path) -> Path:
 
 
 def simulate_photometry(
-    output: str | Path, *, n_stars: int, seed: int = 0, binary_fraction: float | None = None
+    output: str | Path,
+    *,
+    n_stars: int,
+    seed: int = 0,
+    binary_fraction: float | None = None,
+    progress: Progress | None = None,
 ) -> int:
-    """Simulate magnitudes into a table.
+    """Simulate magnitudes into a table, `ROWS` stars at a time.
 
     Parameters
     ----------
@@ -34,6 +57,8 @@ def simulate_photometry(
     n_stars, seed : int
     binary_fraction : float, optional
         Share of systems with companions; by the mass of the first star when None.
+    progress : callable, optional
+        Called with (stars done, stars in all).
 
     Returns
     -------
@@ -41,21 +66,26 @@ def simulate_photometry(
         Stars written.
     """
     output = _free(output)
-    settings = replace(DEEP, binary_fraction=binary_fraction)
-    photometry, truth = simulate.simulate_photometry(
-        n_stars, rng=np.random.default_rng(seed), settings=settings
-    )
-    _write(output, _magnitudes(photometry))
-    _write(truth_path(output), truth)
-    return len(photometry)
+    settings = replace(DEEP, binary_fraction=binary_fraction, bands=SDSS)
+    survey = Survey(n_stars, seed, settings)
+    with _streamed(output) as write, _streamed(truth_path(output)) as tell:
+        for number, start in enumerate(range(0, n_stars, ROWS)):
+            truth = survey.stars(start, min(start + ROWS, n_stars))
+            true = truth[[f"mag_{band}" for band in SDSS]].to_numpy(dtype=float)
+            rng = np.random.default_rng([seed, STREAM, number])
+            write(_magnitudes(truth, *observe(true, SDSS, rng=rng, missing=MISSING)))
+            tell(truth)
+            if progress is not None:
+                progress(start + len(truth), n_stars)
+    return n_stars
 
 
-def _magnitudes(photometry: Photometry) -> pd.DataFrame:
+def _magnitudes(truth: pd.DataFrame, mag: NDArray, mag_err: NDArray) -> pd.DataFrame:
     columns = {}
-    for number, band in enumerate(photometry.bands):
-        columns[f"mag_{band}"] = photometry.mag[:, number]
-        columns[f"mag_{band}_err"] = photometry.mag_err[:, number]
-    return pd.concat([photometry.table, pd.DataFrame(columns)], axis=1)
+    for number, band in enumerate(SDSS):
+        columns[f"mag_{band}"] = mag[:, number]
+        columns[f"mag_{band}_err"] = mag_err[:, number]
+    return pd.concat([truth[["id", "ra", "dec", "ebv"]], pd.DataFrame(columns)], axis=1)
 
 
 def simulate_lightcurves(
@@ -63,6 +93,7 @@ def simulate_lightcurves(
     *,
     n_stars: int,
     seed: int = 0,
+    binary_fraction: float | None = None,
     sampling: str = "kepler",
 ) -> int:
     """Simulate light curves of eclipsing binaries into a table.
@@ -72,6 +103,9 @@ def simulate_lightcurves(
     output : path-like
         Parquet, one row per point: ``id``, ``phase`` (or ``time``, BMJD), ``flux``, ``flux_err``.
     n_stars, seed : int
+    binary_fraction : float, optional
+        Share of the curves that are of eclipsing binaries, all by default; the others are of stars
+        that do not vary, with the same errors.
     sampling : {"kepler", "gaia"}
 
     Returns
@@ -80,13 +114,27 @@ def simulate_lightcurves(
         Light curves written.
     """
     output = _free(output)
-    curves, truth = simulate.simulate_lightcurves(
-        n_stars, rng=np.random.default_rng(seed), sampling=sampling
-    )
+    fraction = 1.0 if binary_fraction is None else binary_fraction
+    if not 0 <= fraction <= 1:
+        raise DataError(f"binary_fraction: found {fraction}; expected 0 to 1")
+    rng = np.random.default_rng(seed)
+    curves, truth = simulate.simulate_lightcurves(n_stars, rng=rng, sampling=sampling)
+    binary = rng.random(n_stars) < fraction
+    for number in np.flatnonzero(~binary):
+        curves[number] = _constant(curves[number], rng)
+    measured = [name for name in ("id", "flux_err", "n_points") if name in truth]
+    system = truth.drop(columns=measured)
+    system = system.where(np.broadcast_to(binary[:, None], system.shape))
     pieces = [_points(one, curve) for one, curve in zip(truth["id"], curves, strict=True)]
     _write(output, pd.concat(pieces, ignore_index=True))
-    _write(truth_path(output), truth)
+    _write(truth_path(output), pd.concat([truth[measured], system], axis=1).assign(binary=binary))
     return len(curves)
+
+
+def _constant(curve: LightCurve, rng: np.random.Generator) -> LightCurve:
+    """Return a curve of the same points and errors without any variation."""
+    flux = 1.0 + curve.flux_err * rng.standard_normal(len(curve))
+    return LightCurve(curve.time, flux, curve.flux_err, folded=curve.folded)
 
 
 def _points(one: str, curve: LightCurve) -> pd.DataFrame:
@@ -107,5 +155,20 @@ def _free(output: str | Path) -> Path:
 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
-    with atomic_write(path) as handle:
-        frame.to_parquet(handle, index=False)
+    with _streamed(path) as write:
+        write(frame)
+
+
+@contextlib.contextmanager
+def _streamed(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a Parquet table part by part; it appears whole, or not at all."""
+    with atomic_write(path) as handle, contextlib.ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+
+        def write(frame: pd.DataFrame) -> None:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if not writers:
+                writers.append(stack.enter_context(pq.ParquetWriter(handle, table.schema)))
+            writers[0].write_table(table.cast(writers[0].schema))
+
+        yield write

@@ -89,8 +89,8 @@ def finished(
     Returns
     -------
     spectra, truth
-        The catalogue has the columns of an ingested GALAH store, ``rv_err`` and the apparent
-        magnitudes; nothing in it is known from the simulation only.
+        The catalogue has the columns of an ingested GALAH store, ``rv_err`` and ``v_jk``; nothing in
+        it is known from the simulation only.
     """
     numbers = FIRST_ID + first_row + np.arange(len(spectra))
     identity = {
@@ -110,7 +110,6 @@ def _catalogue(spectra: Spectra, table: Columns, instrument: Instrument) -> Colu
     flags = spectra.table["flags"].to_numpy(dtype=np.int64)
     flags = flags | np.where(np.isnan(snr).all(axis=1), int(SpectrumFlag.NO_GOOD_PIXELS), 0)
     n = len(spectra)
-    magnitudes = [name for name in table if name == "v_jk" or name.startswith("mag_")]
     return {
         "ra": table["ra"],
         "dec": table["dec"],
@@ -126,7 +125,7 @@ def _catalogue(spectra: Spectra, table: Columns, instrument: Instrument) -> Colu
         "telluric_corrected": np.ones(n, dtype=bool),
         "flags": flags,
         "path": np.full(n, "", dtype=object),
-        **{name: table[name] for name in magnitudes},
+        **({"v_jk": table["v_jk"]} if "v_jk" in table else {}),
     }
 
 
