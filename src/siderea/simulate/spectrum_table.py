@@ -89,8 +89,8 @@ def finished(
     Returns
     -------
     spectra, truth
-        The catalogue has the columns of an ingested GALAH store, ``rv_err`` and ``v_jk``; nothing in
-        it is known from the simulation only.
+        The catalogue has the columns of an ingested GALAH store, ``rv_err`` and ``v_jk``; nothing
+        in it is known from the simulation only.
     """
     numbers = FIRST_ID + first_row + np.arange(len(spectra))
     identity = {
