@@ -79,7 +79,8 @@ def spectra(
     The product `truth` holds all that is known of each spectrum. An interrupted simulation goes on
     when the same command is run again.
 
-    Memory: COST_MEMORY. Time: COST_TIME.
+    Memory: 1.4 GiB whatever the number of stars (two workers). Time: 2 to 3 s of processor per
+    thousand spectra, and 4 s per process to start.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.simulate import Recipe, simulate_spectra
@@ -108,7 +109,7 @@ def photometry(
 ) -> None:
     """Simulate magnitudes with errors and missing bands, and beside them NAME.truth.parquet.
 
-    Memory: about 1 kB per star and 0.5 GB. Time: below a second per thousand stars.
+    Memory: 0.4 GiB whatever the number of stars. Time: a second, and .05 s per thousand stars.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.simulate_tables import simulate_photometry
@@ -141,7 +142,7 @@ def lightcurves(
 ) -> None:
     """Simulate light curves of eclipsing binaries, and beside them NAME.truth.parquet.
 
-    Memory: about 1 kB per point and 0.5 GB. Time: seconds per thousand stars.
+    Memory: 0.3 GiB and 0.1 MB per star. Time: 20 to 25 s per thousand stars.
     """
     from siderea.pipelines.simulate_tables import simulate_lightcurves
 
