@@ -95,6 +95,14 @@ class Recipe:
             raise DataError(
                 "instrument: found 'apogee' without models; give the folder of El-Badry's networks"
             )
+        _ = self.population  # checked before anything is written
+
+    @property
+    def population(self) -> SurveySettings:
+        """The population's settings."""
+        return SurveySettings(
+            binary_fraction=self.binary_fraction, peculiar=self.peculiar, ranges=self.ranges
+        )
 
     @property
     def n_rows(self) -> int:
@@ -109,10 +117,7 @@ class Recipe:
 
     def survey(self) -> SpectralSurvey:
         """Return the survey, ready to make its blocks."""
-        population = SurveySettings(
-            binary_fraction=self.binary_fraction, peculiar=self.peculiar, ranges=self.ranges
-        )
-        stars = Survey(self.n_stars, seed=self.seed, settings=population)
+        stars = Survey(self.n_stars, seed=self.seed, settings=self.population)
         machine = instrument_of(self.instrument, self.models)
         return SpectralSurvey(stars, self.n_stars, machine, self.settings, self.seed)
 
