@@ -27,6 +27,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "decoder": ("LeungBovy2019",),
     "binspec": ("ElBadry2018a", "ElBadry2018b"),
     "fitting": ("ElBadry2018b", "ZuckerMazeh1994"),
+    "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
 }
 """Which entries each method rests on."""
 

@@ -7,6 +7,7 @@ from astropy.io import fits
 from siderea.errors import DataError, NotThisProductError
 from siderea.flags import SpectrumFlag
 from siderea.io import galah
+from siderea.spectra.instruments import GALAH_PIXEL
 
 STAR = "000000000123456"
 
@@ -175,4 +176,4 @@ def test_options_are_checked(files):
 def test_one_velocity_step_in_all_arms():
     for arm in galah.GRID.arms:
         step = np.diff(np.log(galah.GRID.wavelength[arm])) * 299792.458
-        np.testing.assert_allclose(step, galah.PIXEL_STEP, rtol=1e-6)
+        np.testing.assert_allclose(step, GALAH_PIXEL, rtol=1e-6)
