@@ -9,12 +9,11 @@ from siderea.simulate.binaries import (
     COLUMNS,
     KINDS,
     draw_systems,
-    eccentricity_of,
     from_catalogue,
     from_systems,
 )
 from siderea.simulate.cadence import gaia_error, gaia_times, kepler_error, kepler_times
-from siderea.simulate.eclipses import separation_of_minima
+from siderea.simulate.eclipses import eccentricity_of, separation_of_minima
 from siderea.simulate.lightcurves import phase_curve, simulate_lightcurves
 
 

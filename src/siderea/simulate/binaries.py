@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.errors import DataError
-from siderea.simulate.eclipses import hidden_light, separation_of_minima
+from siderea.simulate.eclipses import eccentricity_of, hidden_light
 from siderea.simulate.roche import (
     Star,
     contact_potential,
@@ -26,7 +26,6 @@ __all__ = [
     "COLUMNS",
     "KINDS",
     "draw_systems",
-    "eccentricity_of",
     "from_catalogue",
     "from_systems",
     "limb_darkening",
@@ -96,34 +95,6 @@ def limb_darkening(teff: ArrayLike) -> tuple[Array, Array]:
     """
     offset = (np.asarray(teff, dtype=np.float64) - 5800.0) / 1000.0
     return np.clip(0.40 - 0.08 * offset, 0.2, 0.65), np.clip(0.26 + 0.02 * offset, 0.1, 0.35)
-
-
-def eccentricity_of(separation: ArrayLike, widths: tuple[ArrayLike, ArrayLike]) -> tuple:
-    """Return e and ω (deg) from where and how wide the eclipses are.
-
-    Parameters
-    ----------
-    separation : (N,) array-like
-        Phase from the first eclipse to the second.
-    widths : ((N,), (N,))
-        Their widths, in any common unit.
-
-    Notes
-    -----
-    e sin ω = (w₂ − w₁)/(w₂ + w₁), seen edge on; then `separation_of_minima` is solved for e cos ω
-    by bisection.
-    """
-    first, second = (np.asarray(width, dtype=np.float64) for width in widths)
-    k = np.clip((second - first) / (second + first), -0.9, 0.9)
-    wanted = np.clip(np.asarray(separation, dtype=np.float64), 0.005, 0.995)
-    limit = np.sqrt(1.0 - k**2) * 0.999
-    low, high = -limit, limit
-    for _ in range(50):
-        h = 0.5 * (low + high)
-        e, omega = np.hypot(h, k), np.rad2deg(np.arctan2(k, h))
-        less = separation_of_minima(e, omega) < wanted
-        low, high = np.where(less, h, low), np.where(less, high, h)
-    return np.minimum(e, 0.95), omega
 
 
 def draw_systems(n: int, *, rng: np.random.Generator) -> pd.DataFrame:

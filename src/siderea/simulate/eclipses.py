@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ellipsoidal_amplitude", "hidden_light", "separation_of_minima", "sphere_flux"]
+__all__ = [
+    "eccentric_anomaly",
+    "eccentricity_of",
+    "ellipsoidal_amplitude",
+    "hidden_light",
+    "mean_anomaly_of_eclipse",
+    "separation_of_minima",
+    "sphere_flux",
+]
 
 Array = NDArray[np.float64]
 
@@ -204,6 +212,34 @@ def mean_anomaly_of_eclipse(e: float, omega_deg: float, *, secondary: bool = Fal
         np.sqrt(1.0 - e) * np.sin(0.5 * true), np.sqrt(1.0 + e) * np.cos(0.5 * true)
     )
     return float(eccentric - e * np.sin(eccentric))
+
+
+def eccentricity_of(separation: ArrayLike, widths: tuple[ArrayLike, ArrayLike]) -> tuple:
+    """Return e and ω (deg) from where and how wide the eclipses are.
+
+    Parameters
+    ----------
+    separation : (N,) array-like
+        Phase from the first eclipse to the second.
+    widths : ((N,), (N,))
+        Their widths, in any common unit.
+
+    Notes
+    -----
+    e sin ω = (w₂ − w₁)/(w₂ + w₁), seen edge on; then `separation_of_minima` is solved for e cos ω
+    by bisection.
+    """
+    first, second = (np.asarray(width, dtype=np.float64) for width in widths)
+    k = np.clip((second - first) / (second + first), -0.9, 0.9)
+    wanted = np.clip(np.asarray(separation, dtype=np.float64), 0.005, 0.995)
+    limit = np.sqrt(1.0 - k**2) * 0.999
+    low, high = -limit, limit
+    for _ in range(50):
+        h = 0.5 * (low + high)
+        e, omega = np.hypot(h, k), np.rad2deg(np.arctan2(k, h))
+        less = separation_of_minima(e, omega) < wanted
+        low, high = np.where(less, h, low), np.where(less, high, h)
+    return np.minimum(e, 0.95), omega
 
 
 def separation_of_minima(eccentricity: ArrayLike, arg_periastron: ArrayLike) -> Array:
