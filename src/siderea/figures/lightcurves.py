@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +57,8 @@ def class_figure(
     figure = Figure(
         figsize=(7.0 + 1.9 * columns, max(4.6, 1.25 * rows + 0.6)), layout="constrained"
     )
-    left, right = figure.subfigures(1, 2, width_ratios=(5.0, 2.4 * columns))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(5.0, 2.4 * columns))
+    left, right = halves
     ax = left.add_subplot()
     _map(ax, place, group, count, names)
     total = int(np.isfinite(place).all(axis=1).sum())
@@ -89,20 +91,29 @@ def _map(ax: Axes, place: NDArray, group: NDArray, count: int, names: Sequence[s
             continue
         colour = MISSING if number < 0 else CATEGORICAL[number % len(CATEGORICAL)]
         marker = MARKERS[number // len(CATEGORICAL) % len(MARKERS)] if number >= 0 else "o"
-        options = {
+        options: dict[str, Any] = {
             "s": size,
             "color": colour,
             "marker": marker,
             "linewidths": 0,
             "rasterized": True,
         }
-        ax.scatter(place[mine, 0], place[mine, 1], **options)  # type: ignore[arg-type]
+        ax.scatter(place[mine, 0], place[mine, 1], **options)
         if number >= 0:
             middle = np.median(place[mine], axis=0)
             nearest = place[mine][np.argmin(((place[mine] - middle) ** 2).sum(axis=1))]
             label = names[number] if number < len(names) else str(number + 1)
             box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
-            ax.text(*nearest, label, fontsize=8, ha="center", va="center", color=INK, bbox=box)
+            ax.text(
+                nearest[0],
+                nearest[1],
+                label,
+                fontsize=8,
+                ha="center",
+                va="center",
+                color=INK,
+                bbox=box,
+            )
     ax.set_xlabel("t-SNE 1")
     ax.set_ylabel("t-SNE 2")
     ax.set_aspect("equal", "datalim")

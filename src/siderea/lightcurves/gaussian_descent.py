@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from siderea.lightcurves.gaussian_family import FAMILY, WIDEST, Model, Points, quadratic, values
-from siderea.lightcurves.gaussian_starts import Dips, compressed, dips, tide
+from siderea.lightcurves.gaussian_starts import Dip, Dips, MatchedFilter, compressed, paired, tide
 from siderea.models.levenberg_marquardt import Quadratic, minimise
 
 __all__ = ["BatchFit", "fit_batch"]
@@ -83,25 +83,16 @@ def fit_batch(points: Points, count: torch.Tensor) -> BatchFit:
     """
     narrowest = min(SPACINGS / float(count.min()), 0.02)
     bins = min(FILTER_BINS, 2 ** math.ceil(math.log2(float(count.max()))))
-    wave = tide(points)
-    found = dips(points, bins=bins, narrowest=narrowest)
-    calm = Points(points.phase, points.flux - wave.light(points.phase), points.weight)
-    beneath = dips(calm, bins=bins, narrowest=narrowest)
-    few = few_calm = points
-    if points.phase.shape[1] > COMPRESS:
-        few, few_calm = compressed(points, found, BINS), compressed(points, beneath, BINS)
-    job = _Job(points, few, count, narrowest)
-    level = (few.weight * few.flux).sum(1) / few.weight.sum(1)
-    job.put(0, level[:, None], None)
+    wave, filters = tide(points), MatchedFilter(points, bins, narrowest)
+    job = _Job(points, count, narrowest)
+    total = points.weight.sum(1)
+    job.put(0, ((points.weight * points.flux).sum(1) / total)[:, None], None)
     job.put(1, torch.stack((wave.level, wave.position, wave.amplitude), 1), None)
-    for number in range(2, 7):
-        model = FAMILY[number]
-        if number == 6:
-            job.twin(few_calm)
-        elif model.tide is None:
-            job.descend(number, _start(model, level, found, torch.zeros_like(level)), few)
-        else:
-            job.descend(number, _start(model, wave.level, beneath, 0.5 * wave.amplitude), few_calm)
+    found, few = job.one_then_two(filters, points.flux, 0.0 * total)
+    calm = points.flux - wave.light(points.phase)
+    beneath, few_calm = job.one_then_two(filters, calm, 0.5 * wave.amplitude)
+    job.few = few
+    job.twin(few_calm)
     # A model cannot end above one that it contains.
     for number, inner in CONTAINS:
         job.restart(number, inner, found, beneath)
@@ -116,13 +107,54 @@ CONTAINS = ((2, 0), (3, 1), (3, 2), (4, 2), (5, 3), (6, 3), (5, 4), (6, 4))
 class _Job:
     """The state of one batch: parameters, χ² on all points, and whether a descent has ended."""
 
-    def __init__(self, points: Points, few: Points, count: torch.Tensor, narrowest: float) -> None:
+    def __init__(self, points: Points, count: torch.Tensor, narrowest: float) -> None:
         rows = len(count)
-        self.points, self.few, self.count, self.narrowest = points, few, count, narrowest
+        self.points, self.few, self.count, self.narrowest = points, points, count, narrowest
         self.theta = [points.flux.new_zeros((rows, model.size)) for model in FAMILY]
         self.chi2 = points.flux.new_full((rows, len(FAMILY)), torch.inf)
         self.converged = torch.ones((rows, len(FAMILY)), dtype=torch.bool)
         self.sizes = torch.tensor([model.size for model in FAMILY])
+
+    def one_then_two(
+        self, filters: MatchedFilter, flux: torch.Tensor, amplitude: torch.Tensor
+    ) -> tuple[Dips, Points]:
+        """Fit one eclipse, and then two: the second begins at the best of what the first leaves.
+
+        Parameters
+        ----------
+        filters : MatchedFilter
+        flux : (R, M) tensor
+            In which the first eclipse is looked for.
+        amplitude : (R,) tensor
+            Of the ellipsoidal term at the start; models without it are fitted where it is 0.
+
+        Returns
+        -------
+        Dips
+            Both eclipses, as the filter found them.
+        Points
+            Compressed about them.
+        """
+        tied = bool((amplitude > 0).any())
+        single, double = (3, 5) if tied else (2, 4)
+        first = filters.best(flux)
+        opposite = Dip(torch.remainder(first.mu + 0.5, 1.0), first.depth, first.sigma)
+        level = (self.points.weight * flux).sum(1) / self.points.weight.sum(1)
+        some = self._compressed(paired(first, opposite))
+        self.descend(single, _start(FAMILY[single], level, paired(first, first), amplitude), some)
+        theta = self.theta[single]
+        left = self.points.flux - values(FAMILY[single], theta, self.points.phase)
+        held = Dip(theta[:, 1], theta[:, 2], theta[:, 3])
+        second = filters.best(left, apart_from=held)
+        both = paired(held, second)
+        some = self._compressed(both)
+        amplitude = theta[:, -1] if tied else amplitude
+        self.descend(double, _start(FAMILY[double], theta[:, 0], both, amplitude), some)
+        return paired(first, second), some
+
+    def _compressed(self, eclipses: Dips) -> Points:
+        few = self.points.phase.shape[1] <= COMPRESS
+        return self.points if few else compressed(self.points, eclipses, BINS)
 
     def put(
         self,

@@ -13,9 +13,9 @@ import torch
 
 from siderea.lightcurves.gaussian_family import FOUR_PI, WIDEST, Points
 
-__all__ = ["Dips", "Tide", "compressed", "dips", "tide"]
+__all__ = ["Dip", "Dips", "MatchedFilter", "Tide", "compressed", "dips", "paired", "tide"]
 
-WIDTHS_PER_FOLD = 2.2
+WIDTH_STEP = 2.2
 """Ratio of neighbouring widths of the ladder."""
 
 
@@ -58,90 +58,108 @@ def tide(points: Points) -> Tide:
     return Tide(linear[:, 0], position, amplitude, (points.weight * residual**2).sum(1))
 
 
-def _binned(points: Points, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weights and weighted fluxes (R, n) of equal bins of phase."""
-    place = (points.phase * n).long().clamp(0, n - 1)
-    weight = torch.zeros((len(place), n), dtype=points.phase.dtype)
-    light = torch.zeros_like(weight)
-    weight.scatter_add_(1, place, points.weight)
-    light.scatter_add_(1, place, points.weight * points.flux)
-    # About the mean, and with weights about 1, single precision is enough to find a start.
-    light -= weight * (light.sum(1) / weight.sum(1))[:, None]
-    scale = weight.mean(1, keepdim=True)
-    return (weight / scale).float(), (light / scale).float()
+@dataclass
+class Dip:
+    """One eclipse of each of R light curves: position, depth and σ (R,)."""
+
+    mu: torch.Tensor
+    depth: torch.Tensor
+    sigma: torch.Tensor
 
 
-class _Filter:
-    """Gains of every position (n bins) and width, for one set of weights."""
-
-    def __init__(self, weight: torch.Tensor, narrowest: float) -> None:
-        n = weight.shape[1]
-        sigma = [max(narrowest, 0.5 / n)]
-        while sigma[-1] * WIDTHS_PER_FOLD < 0.8 * WIDEST:
-            sigma.append(sigma[-1] * WIDTHS_PER_FOLD)
-        self.sigma = torch.tensor([*sigma, 0.8 * WIDEST], dtype=weight.dtype)
-        offset = torch.arange(n, dtype=weight.dtype) / n
-        offset = offset - torch.round(offset)
-        bell = torch.exp(-0.5 * (offset / self.sigma[:, None]) ** 2)
-        self.bell = torch.fft.rfft(bell)
-        self.n, self.total = n, weight.sum(1)[:, None, None]
-        transform = torch.fft.rfft(weight)[:, None]
-        self.mean = torch.fft.irfft(transform * self.bell, n=n) / self.total
-        square = torch.fft.irfft(transform * torch.fft.rfft(bell**2), n=n) / self.total
-        self.spread = square - self.mean**2  # weighted variance of the template
-        # An eclipse that no weight falls on, or that is everywhere, has no depth.
-        self.known = (self.mean * n > 0.2) & (self.spread > 1e-4 * square)
-
-    def gains(self, light: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return by how much χ² falls (R, widths, n; 0 for a bump) and the depths."""
-        level = light.sum(1)[:, None, None] / self.total
-        cross = torch.fft.irfft(torch.fft.rfft(light)[:, None] * self.bell, n=self.n) / self.total
-        slope = cross - level * self.mean
-        spread = torch.where(self.known, self.spread, 1.0)
-        depth = torch.where(self.known, -slope / spread, 0.0)
-        gain = torch.where(depth > 0, slope**2 / spread * self.total, 0.0)
-        return torch.where(self.known, gain, 0.0), depth
-
-
-def dips(points: Points, *, bins: int, narrowest: float) -> Dips:
-    """Find the best eclipse, then the best of what is left.
+class MatchedFilter:
+    """Gains of every position (n bins) and width, for the weights of one set of light curves.
 
     Parameters
     ----------
     points : Points
+        Their fluxes do not count.
     bins : int
         Bins of phase, a power of two.
     narrowest : float
         Smallest σ.
     """
-    weight, light = _binned(points, bins)
-    filters = _Filter(weight, narrowest)
-    gain, depth = filters.gains(light)
-    mu_1, depth_1, sigma_1 = _best(filters, gain, depth)
-    grid = (torch.arange(bins, dtype=weight.dtype) + 0.5) / bins
-    apart = grid - mu_1[:, None]
-    apart = (apart - torch.round(apart)).abs()
-    bell = torch.exp(-0.5 * (apart / sigma_1[:, None]) ** 2)
-    gain, depth = filters.gains(light + weight * depth_1[:, None] * bell)
-    # What is left beside an eclipse of another shape than a Gaussian is no second eclipse.
-    beside = apart[:, None] < 2.8 * torch.maximum(sigma_1[:, None, None], filters.sigma[:, None])
-    gain = torch.where(beside, 0.0, gain)
-    mu_2, depth_2, sigma_2 = _best(filters, gain, depth)
-    none = gain.amax((1, 2)) <= 0
-    mu_2 = torch.where(none, torch.remainder(mu_1 + 0.5, 1.0), mu_2)
-    sigma_2 = torch.where(none, sigma_1, sigma_2)
-    depth_2 = torch.where(none, 0.1 * depth_1, depth_2)
-    pairs = ((mu_1, mu_2), (depth_1, depth_2), (sigma_1, sigma_2))
-    return Dips(*(torch.stack(pair, 1).double() for pair in pairs))
+
+    def __init__(self, points: Points, bins: int, narrowest: float) -> None:
+        self.n, self.weights = bins, points.weight
+        self.place = (points.phase * bins).long().clamp(0, bins - 1)
+        binned = self._sum(points.weight)
+        # With weights about 1, single precision is enough to find a start.
+        self.scale = binned.mean(1, keepdim=True)
+        self.weight = (binned / self.scale).float()
+        sigma = [max(narrowest, 0.5 / bins)]
+        while sigma[-1] * WIDTH_STEP < 0.8 * WIDEST:
+            sigma.append(sigma[-1] * WIDTH_STEP)
+        self.sigma = torch.tensor([*sigma, 0.8 * WIDEST])
+        offset = torch.arange(bins) / bins
+        offset = offset - torch.round(offset)
+        bell = torch.exp(-0.5 * (offset / self.sigma[:, None]).clamp(-12.0, 12.0) ** 2)
+        self.bell = torch.fft.rfft(bell)
+        self.total = self.weight.sum(1)[:, None, None]
+        transform = torch.fft.rfft(self.weight)[:, None]
+        self.mean = torch.fft.irfft(transform * self.bell, n=bins) / self.total
+        square = torch.fft.irfft(transform * torch.fft.rfft(bell**2), n=bins) / self.total
+        spread = square - self.mean**2  # weighted variance of the template
+        # An eclipse that no weight falls on, or that is everywhere, has no depth.
+        self.known = (self.mean * bins > 0.2) & (spread > 1e-4 * square)
+        self.spread = torch.where(self.known, spread, 1.0)
+
+    def _sum(self, values: torch.Tensor) -> torch.Tensor:
+        binned = torch.zeros((len(values), self.n), dtype=values.dtype)
+        return binned.scatter_add_(1, self.place, values)
+
+    def best(self, flux: torch.Tensor, *, apart_from: Dip | None = None) -> Dip:
+        """Return the eclipse that lowers χ² most, constant and depth being free.
+
+        Parameters
+        ----------
+        flux : (R, M) tensor
+            What is to be explained.
+        apart_from : Dip, optional
+            An eclipse that was taken off already. What is left beside it, where it was no Gaussian,
+            is no second eclipse: nearer than 2.8 of the larger σ does not count. Where nothing
+            counts, the answer is half a period away.
+        """
+        level = (self.weights * flux).sum(1, keepdim=True) / self.weights.sum(1, keepdim=True)
+        light = (self._sum(self.weights * (flux - level)) / self.scale).float()
+        cross = torch.fft.irfft(torch.fft.rfft(light)[:, None] * self.bell, n=self.n) / self.total
+        depth = -cross / self.spread
+        gain = torch.where(self.known & (depth > 0), depth**2 * self.spread, 0.0)
+        if apart_from is not None:
+            grid = (torch.arange(self.n) + 0.5) / self.n
+            off = grid - apart_from.mu[:, None].float()
+            off = (off - torch.round(off)).abs()[:, None]
+            reach = torch.maximum(apart_from.sigma[:, None, None].float(), self.sigma[:, None])
+            gain = torch.where(off < 2.8 * reach, 0.0, gain)
+        gain, depth = gain.flatten(1), depth.flatten(1)
+        most, place = gain.max(1)
+        sigma = self.sigma[place // self.n].double()
+        mu = ((place % self.n) + 0.5).double() / self.n
+        deep = depth.gather(1, place[:, None])[:, 0].double()
+        if apart_from is None:
+            return Dip(mu, torch.where(most > 0, deep, 0.0), sigma)
+        none = most <= 0
+        return Dip(
+            torch.where(none, torch.remainder(apart_from.mu + 0.5, 1.0), mu),
+            torch.where(none, 0.1 * apart_from.depth, deep),
+            torch.where(none, apart_from.sigma, sigma),
+        )
 
 
-def _best(
-    filters: _Filter, gain: torch.Tensor, depth: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    place = gain.flatten(1).argmax(1)
-    width, position = place // filters.n, place % filters.n
-    mu = (position + 0.5) / filters.n
-    return mu, depth.flatten(1).gather(1, place[:, None])[:, 0], filters.sigma[width]
+def dips(points: Points, *, bins: int, narrowest: float) -> Dips:
+    """Find the best eclipse, then the best of what is left when its Gaussian is taken off."""
+    filters = MatchedFilter(points, bins, narrowest)
+    first = filters.best(points.flux)
+    off = points.phase - first.mu[:, None]
+    off = ((off - torch.round(off)) / first.sigma[:, None]).clamp(-12.0, 12.0)
+    bell = first.depth[:, None] * torch.exp(-0.5 * off**2)
+    return paired(first, filters.best(points.flux + bell, apart_from=first))
+
+
+def paired(first: Dip, second: Dip) -> Dips:
+    """Return two eclipses as one."""
+    names = ("mu", "depth", "sigma")
+    return Dips(*(torch.stack((getattr(first, n), getattr(second, n)), 1) for n in names))
 
 
 def compressed(points: Points, found: Dips, bins: int) -> Points:

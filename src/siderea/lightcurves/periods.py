@@ -99,12 +99,14 @@ def check_period(curve: LightCurve, period: float) -> PeriodCheck:
     return PeriodCheck(best * period, chi2, int(flags))
 
 
-def _folded(phase: Array, flux: Array, error: Array, bins: int) -> tuple[Array, Array, Array]:
+def _folded(
+    phase: Array, flux: Array, error: Array, bins: int
+) -> tuple[NDArray[np.int64], Array, Array]:
     """Return bin of every point, and mean and weight of the bins."""
     place = np.minimum((np.mod(phase, 1.0) * bins).astype(np.int64), bins - 1)
     weight = np.bincount(place, error**-2.0, bins)
     mean = np.bincount(place, flux * error**-2.0, bins) / np.where(weight > 0, weight, 1.0)
-    return place, mean, weight
+    return np.asarray(place), mean, np.asarray(weight, dtype=np.float64)
 
 
 def _scatter(phase: Array, flux: Array, error: Array, bins: int) -> float:

@@ -138,7 +138,7 @@ class TwoGaussianFit:
         for model in FAMILY:
             rows = np.flatnonzero(self.model == model.name)
             if rows.size:
-                theta = torch.as_tensor(self.parameters[np.ix_(rows, _columns(model.name))])
+                theta = torch.as_tensor(self.parameters[rows][:, _columns(model.name)])
                 flux[rows] = values(model, theta, grid.expand(len(rows), -1)).numpy()
         return flux
 
@@ -223,7 +223,7 @@ def fit(
     enough = curves.lengths >= MIN_POINTS
     out.flags[~enough] |= LightCurveFlag.TOO_FEW
     for row in np.flatnonzero(~enough & (curves.lengths > 0)):
-        _, values_, errors = curves[row]
+        _, values_, errors = curves[int(row)]
         weight = errors**-2
         out.parameters[row, 0] = np.average(values_, weights=weight)
         out.errors[row, 0] = weight.sum() ** -0.5
