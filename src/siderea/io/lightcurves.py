@@ -176,7 +176,9 @@ def _frame(path: Path) -> pd.DataFrame:
 
 
 def _astropy(path: Path, form: str) -> pd.DataFrame:
-    return Table.read(path, format=form).to_pandas()
+    table = Table.read(path, format=form)
+    table.convert_bytestring_to_unicode()
+    return table.to_pandas()
 
 
 _READERS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -79,10 +78,11 @@ def fit_batch(points: Points, count: torch.Tensor) -> BatchFit:
     points : Points
         (R, M), phases in [0, 1).
     count : (R,) tensor
-        Points of each that are not padding; of similar size, for one narrowest width serves all.
+        Points of each that are not padding; all between one power of two and the next, which
+        decides the bins of the filter and the narrowest width.
     """
-    narrowest = min(SPACINGS / float(count.min()), 0.02)
-    bins = min(FILTER_BINS, 2 ** math.ceil(math.log2(float(count.max()))))
+    octave = 2 ** (int(count.max()).bit_length() - 1)
+    narrowest, bins = min(SPACINGS / octave, 0.02), min(FILTER_BINS, 2 * octave)
     wave, filters = tide(points), MatchedFilter(points, bins, narrowest)
     job = _Job(points, count, narrowest)
     total = points.weight.sum(1)

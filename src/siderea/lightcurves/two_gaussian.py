@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.lightcurves.gaussian_descent import fit_batch
-from siderea.lightcurves.gaussian_family import FAMILY, values
+from siderea.lightcurves.gaussian_family import FAMILY, WIDEST, values
 from siderea.lightcurves.quality import (
     MIN_POINTS,
     LightCurveFlag,
@@ -53,7 +53,7 @@ BATCH_POINTS = 2**19
 
 @dataclass(frozen=True)
 class TwoGaussianFit:
-    """Fits of N light curves. Eclipse 1 is the deeper Gaussian.
+    """Fits of N light curves. Eclipse 1 is the one where the fitted flux is lower.
 
     Parameters
     ----------
@@ -243,6 +243,10 @@ def _columns(name: str) -> list[int]:
     return [0, *eclipses, *([7] if "E" in name else [])]
 
 
+_TURNED = {"CG12E1": "CG12E2", "CG12E2": "CG12E1"}
+"""What a model is called once its eclipses change places."""
+
+
 def _fit_rows(out: TwoGaussianFit, curves: Curves, rows: NDArray[np.int64]) -> None:
     """Fit one batch, and write its rows of the result."""
     best = fit_batch(curves.padded(rows), torch.as_tensor(curves.lengths[rows]))
@@ -253,21 +257,22 @@ def _fit_rows(out: TwoGaussianFit, curves: Curves, rows: NDArray[np.int64]) -> N
         if mine.numel() == 0:
             continue
         theta, covariance = best.theta[number][mine], best.covariance(number, mine)
-        at, name = rows[mine.numpy()], model.name
-        order = torch.arange(model.size)
-        for row in range(len(at)):
-            one, chosen, label = theta[row], order, name
-            if model.eclipses == 2 and one[5] > one[2]:  # the deeper one comes first
-                chosen = torch.cat((order[:1], order[4:7], order[1:4], order[7:]))
-                label = {"CG12E1": "CG12E2", "CG12E2": "CG12E1"}.get(name, name)
-            columns = _columns(label)
-            out.model[at[row]] = label
-            out.parameters[at[row], columns] = one[chosen].numpy()
-            variance = torch.diagonal(covariance[row])[chosen]
-            out.errors[at[row], columns] = variance.clamp(min=0).sqrt().numpy()
-            if model.eclipses == 2:
-                apart = covariance[row, 1, 1] + covariance[row, 4, 4] - 2 * covariance[row, 1, 4]
-                out.separation_err[at[row]] = float(apart.clamp(min=0).sqrt())
+        at = rows[mine.numpy()]
+        order = torch.arange(model.size).expand(len(at), -1)
+        label = np.full(len(at), model.name, dtype=out.model.dtype)
+        if model.eclipses == 2:
+            variance = covariance[:, 1, 1] + covariance[:, 4, 4] - 2 * covariance[:, 1, 4]
+            out.separation_err[at] = variance.clamp(min=0).sqrt().numpy()
+            minima = values(model, theta, theta[:, [1, 4]])
+            turned = minima[:, 1] < minima[:, 0]  # the lower one comes first
+            other = torch.cat((order[0, :1], order[0, 4:7], order[0, 1:4], order[0, 7:]))
+            order = torch.where(turned[:, None], other, order)
+            label[turned.numpy()] = _TURNED.get(model.name, model.name)
+        error = torch.diagonal(covariance, dim1=1, dim2=2).clamp(min=0).sqrt()
+        where = np.ix_(at, _columns(model.name))
+        out.model[at] = label
+        out.parameters[where] = theta.gather(1, order).numpy()
+        out.errors[where] = error.gather(1, order).numpy()
         out.chi2[at] = best.chi2[mine, number].numpy()
         out.flags[at] |= LightCurveFlag.NOT_CONVERGED * (~best.converged[mine, number]).numpy()
     for column in (1, 4):
@@ -282,8 +287,6 @@ def _fit_rows(out: TwoGaussianFit, curves: Curves, rows: NDArray[np.int64]) -> N
 
 def _flag(out: TwoGaussianFit, curves: Curves, rows: NDArray[np.int64]) -> None:
     """Say what the fits do not know, or should not be trusted in."""
-    from siderea.lightcurves.gaussian_family import WIDEST
-
     eclipses = out.n_eclipses
     sigma = out.parameters[:, [3, 6]]
     out.flags[rows] |= LightCurveFlag.FLAT * (out.model[rows] == "C")

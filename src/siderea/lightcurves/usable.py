@@ -55,11 +55,11 @@ class Curves:
         """Yield rows of similar length, together about ``points`` points."""
         order = rows[np.argsort(self.lengths[rows], kind="stable")]
         while order.size:
-            # The last of a batch is the longest: all are padded to it.
+            # The last of a batch is the longest: all are padded to it. A batch stays within one
+            # power of two, which decides the resolution: it must not depend on the company.
             count = np.arange(1, order.size + 1) * self.lengths[order]
-            similar = int(
-                np.searchsorted(self.lengths[order], 1.5 * self.lengths[order[0]], "right")
-            )
+            octave = 2 ** (int(self.lengths[order[0]]).bit_length())
+            similar = int(np.searchsorted(self.lengths[order], octave))
             taken = max(1, min(similar, int(np.searchsorted(count, points, side="right"))))
             yield order[:taken]
             order = order[taken:]
