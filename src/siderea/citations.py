@@ -18,6 +18,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "wavelength": ("Ciddor1996",),
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
+    "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012"),
 }
 """Which entries each method rests on."""
 
