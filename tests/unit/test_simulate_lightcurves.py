@@ -10,8 +10,8 @@ from siderea.simulate.binaries import (
     KINDS,
     draw_systems,
     from_catalogue,
-    from_systems,
 )
+from siderea.simulate.binaries_of_survey import from_systems
 from siderea.simulate.cadence import gaia_error, gaia_times, kepler_error, kepler_times
 from siderea.simulate.eclipses import eccentricity_of, separation_of_minima
 from siderea.simulate.lightcurves import phase_curve, simulate_lightcurves

@@ -78,6 +78,7 @@ def class_figure(
         label = names[number] if number < len(names) else f"group {number + 1}"
         panel.set_title(f"{label} ({size:,})", loc="left", fontsize=8)
         panel.set_ylim(-0.25, 1.2)
+        panel.tick_params(labelbottom=number % rows == rows - 1 or number == count - 1)
     right.supxlabel("orbital phase", fontsize=9)
     right.supylabel("normalised flux, mean ± σ", fontsize=9)
     return figure
@@ -116,7 +117,6 @@ def _map(ax: Axes, place: NDArray, group: NDArray, count: int, names: Sequence[s
             )
     ax.set_xlabel("t-SNE 1")
     ax.set_ylabel("t-SNE 2")
-    ax.set_aspect("equal", "datalim")
 
 
 @style()

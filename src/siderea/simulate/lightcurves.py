@@ -68,7 +68,8 @@ def simulate_lightcurves(
         magnitude (`siderea.simulate.cadence`).
     population : pandas.DataFrame, optional
         Systems with the columns of `siderea.simulate.binaries.COLUMNS`, as
-        `siderea.simulate.binaries.from_catalogue` and `from_systems` make them. n rows in order if
+        `siderea.simulate.binaries.from_catalogue` and
+        `siderea.simulate.binaries_of_survey.from_systems` make them. n rows in order if
         there are n, else drawn with replacement. By default systems are drawn out of hand.
     points : int, optional
         Kepler: the cadences are folded on the period and averaged in this many bins of phase;
