@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import least_squares
 
 from siderea.errors import DataError
 from siderea.lightcurves.gaussian_family import FAMILY, Points, quadratic, values
@@ -128,6 +129,22 @@ def test_a_curve_is_fitted_the_same_alone_and_among_many():
         alone = fit(*curve)
         assert together.model[row] == alone.model[0]
         assert together.separation[row] == pytest.approx(alone.separation[0], abs=1e-7)
+
+
+def test_a_long_curve_ends_at_the_minimum_of_all_its_points():
+    phase, flux, error = noisy(1500, 0.0005, sigma=(0.02, 0.03), tide=0.04)
+    found = fit(phase, flux, error)
+    model = next(one for one in FAMILY if one.name == found.model[0])
+
+    def residual(theta):
+        row = torch.from_numpy(theta[None])
+        return (flux - values(model, row, torch.from_numpy(phase[None])).numpy()[0]) / error
+
+    start = np.array([1.0, 0.1, 0.3, 0.02, 0.62, 0.2, 0.03, 0.04])
+    best = least_squares(residual, start, xtol=1e-12, ftol=1e-12)
+    assert found.chi2[0] == pytest.approx(2 * best.cost, abs=0.05)
+    apart = found.separation[0] - (best.x[4] - best.x[1])
+    assert abs(apart) < 0.1 * found.separation_err[0]
 
 
 def test_the_deeper_eclipse_is_the_first():
