@@ -102,3 +102,12 @@ def test_planck_is_the_black_body():
     wien = planck(3000.0) / planck(6000.0)
     x = 1.438776877e7 / 600.0
     assert float(wien) == pytest.approx((np.exp(x / 6000) - 1) / (np.exp(x / 3000) - 1))
+
+
+def test_nothing_ripples_at_quadrature():
+    surfaces = (potential_of_radius(0.2, 0.28), potential_of_radius(5.0, 0.17))
+    stars = tuple(star(surface) for surface in surfaces)
+    phase = np.linspace(0.15, 0.35, 21)
+    light = close_flux(phase, q=0.2, inclination=62.0, stars=stars, contact=False)
+    wave = np.polynomial.Polynomial.fit(phase, light, 4)(phase)
+    assert np.abs(light - wave).max() < 2e-4

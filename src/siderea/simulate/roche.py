@@ -2,9 +2,9 @@
 
 Both stars are equipotentials of the Roche potential of two point masses in a circular orbit, all
 rotation synchronous (Kopal 1959). The surface is a mesh of Gauss–Legendre nodes in the angle from
-the line of centres and equal steps about it; each facet shines with the black-body brightness of
-its own temperature (gravity darkening, heating by the companion), limb darkened, and counts where
-its line of sight meets nothing of the other star.
+the line of centres and equal steps about it, staggered from ring to ring; each facet shines with
+the black-body brightness of its own temperature (gravity darkening, heating by the companion), limb
+darkened, and counts where its line of sight meets nothing of the other star.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ __all__ = [
 Array = NDArray[np.float64]
 
 RINGS, MERIDIANS = 24, 32
-"""Mesh of one star: angles from the line of centres, and about it. Against 140 × 180 the flux is
-wrong by 5e-4 on average over the phases, by 2e-3 at worst (three contact binaries)."""
+"""Mesh of one star: angles from the line of centres, and about it. Against 70 × 100 the flux
+of eight close pairs was wrong, at its worst phase, by 8e-4 (median of the eight) to 5e-3."""
+
+GOLDEN = 0.618_033_988_75
+"""Step from ring to ring, in facets, that never repeats."""
+
+LIMB = 0.3
+"""Half the spread of μ over a facet, in its angular size seen from the star's centre."""
 
 WAVELENGTH_NM = 600.0
 """Where black bodies are compared: the middle of the Kepler and Gaia G bands, which are broad."""
@@ -218,7 +224,7 @@ def _light(view: Array, q: float, stars: tuple[Star, Star], *, contact: bool) ->
     for k in (0, 1):
         mesh, other = meshes[k], meshes[1 - k]
         direction = view if k == 0 else view * np.array([-1.0, -1.0, 1.0])
-        mu = np.clip(direction @ mesh.normal.T, 0.0, 1.0)
+        mu = _facing(direction @ mesh.normal.T, mesh)
         u1, u2 = stars[k].limb
         darkened = mu * (1.0 - u1 * (1.0 - mu) - u2 * (1.0 - mu) ** 2)
         reach = float(np.sqrt((other.place**2).sum(axis=1)).max())
@@ -227,20 +233,24 @@ def _light(view: Array, q: float, stars: tuple[Star, Star], *, contact: bool) ->
     return flux
 
 
+def _facing(mu: Array, mesh: _Mesh) -> Array:
+    """Return max(μ, 0) averaged over each facet, which the limb may cut."""
+    half = LIMB * np.sqrt(mesh.area / (mesh.place**2).sum(axis=1))
+    crossing = (np.clip(mu, -half, half) + half) ** 2 / (4.0 * half)
+    return np.minimum(np.where(mu > half, mu, crossing), 1.0)
+
+
 def _mesh(q: float, surface: float, *, contact: bool) -> _Mesh:
     nodes, weights = np.polynomial.legendre.leggauss(RINGS)
-    about = 2.0 * np.pi * (np.arange(MERIDIANS) + 0.5) / MERIDIANS
-    opening = _neck_angle(q, surface, about) if contact else np.zeros(MERIDIANS)
+    # Every ring begins at another place: rows of facets must not cross the limb all at once.
+    offset = np.mod(GOLDEN * np.arange(RINGS), 1.0)
+    about = 2.0 * np.pi * (np.arange(MERIDIANS)[:, None] + offset) / MERIDIANS
+    opening = _neck_angle(q, surface, about) if contact else np.zeros_like(about)
     span = np.pi - opening
-    theta = opening[:, None] + 0.5 * span[:, None] * (nodes + 1.0)
-    step = 0.5 * span[:, None] * weights * (2.0 * np.pi / MERIDIANS)
+    theta = opening + 0.5 * span * (nodes + 1.0)
+    step = 0.5 * span * weights * (2.0 * np.pi / MERIDIANS)
     direction = np.stack(
-        (
-            np.cos(theta),
-            np.sin(theta) * np.cos(about)[:, None],
-            np.sin(theta) * np.sin(about)[:, None],
-        ),
-        axis=-1,
+        (np.cos(theta), np.sin(theta) * np.cos(about), np.sin(theta) * np.sin(about)), axis=-1
     ).reshape(-1, 3)
     radius = _surface_radius(direction, q, surface)
     place = direction * radius[:, None]
