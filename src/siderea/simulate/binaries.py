@@ -297,8 +297,11 @@ def _close_system(
     trial = np.linspace(20.0, edge - 1.0, 9) if kind == "ellipsoidal" else np.linspace(edge, 90, 9)
     deep = np.maximum(*depths_at(trial, q=q, stars=roche_stars(close), contact=kind == "contact"))
     close["inclination"] = float(np.interp(depth, np.maximum.accumulate(deep), trial))
-    if kind != "ellipsoidal" and depth < deep[0]:  # shallower than a graze: a third star's light
-        close["third_light"] = float(np.clip(1.0 - depth / deep[0], system["third_light"], 0.95))
+    if kind != "ellipsoidal" and depth < deep[0]:
+        # Shallower than a graze, and yet of this morphology: a third star's light hides the depth.
+        seen = int(rng.integers(0, trial.size))
+        close["inclination"] = float(trial[seen])
+        close["third_light"] = float(np.clip(1.0 - depth / deep[seen], 0.0, 0.98))
     return close
 
 
