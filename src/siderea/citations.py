@@ -28,6 +28,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "binspec": ("ElBadry2018a", "ElBadry2018b"),
     "fitting": ("ElBadry2018b", "ZuckerMazeh1994"),
     "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
+    "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012"),
 }
 """Which entries each method rests on."""
 

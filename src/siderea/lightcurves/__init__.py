@@ -1,0 +1,1 @@
+"""Eclipsing binaries from light curves: two-Gaussian fits, chained quadratics, periods, classes."""
