@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from siderea.cli import cite, demo, embed, info, ingest, report, synthesise
+from siderea.cli import cite, demo, embed, info, ingest, photometry, report, synthesise
 from siderea.errors import SidereaError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 for command in (ingest, embed, report, info, demo, synthesise, cite):
     app.command(command.__name__.rpartition(".")[2])(command.run)
+app.add_typer(photometry.app, name="photometry")
 
 
 def _as_one_line(message: Warning | str, *_: object) -> str:

@@ -1,4 +1,4 @@
-"""Layers of a whole ensemble at once: tensors are (M members, features, N stars).
+"""Layers of a whole ensemble at once, for tensors (M members, features, N stars).
 
 The stars stand last, so that what is done to a few features of each runs along memory. One batched product serves all members, which on a CPU costs hardly more than one network of the
 same number of weights, and the members stay independent networks.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -106,9 +107,7 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         sizes = (n_in, *widths)
-        self.layers = nn.ModuleList(
-            Linear(members, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(Linear(members, a, b) for a, b in pairwise(sizes))
         self.dropout, self.n_out = dropout, sizes[-1]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ and of colour, where a cell's own stars say as much as their number allows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -145,7 +146,7 @@ def coverage_by(
     edges = np.asarray(edges, dtype=np.float64)
     values, low, high, truth = (np.asarray(a) for a in (values, low, high, truth))
     rows = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         inside = (values >= left) & (values < right)
         share = coverage(low[inside], high[inside], truth[inside])
         rows.append((left, right, int(inside.sum()), share))

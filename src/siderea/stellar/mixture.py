@@ -117,7 +117,7 @@ def joined(parts: Sequence[Mixture]) -> Mixture:
 
 
 def from_outputs(outputs: Tensor) -> Mixture:
-    """Read mixtures (K, M, N) from the raw outputs (M, 3K, N) of a head: logits, means, ln sigma."""
+    """Read mixtures (K, M, N) from raw outputs (M, 3K, N): logits, means, ln sigma."""
     logit, mean, log_sigma = outputs.transpose(0, 1).chunk(3, dim=0)
     reach = SPREAD if len(mean) > 1 else 0.0
     places = torch.linspace(-reach, reach, len(mean), dtype=mean.dtype)[:, None, None]

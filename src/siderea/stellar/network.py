@@ -166,10 +166,9 @@ class LabelNetwork:
         self.training_sha256_ = scaled.sha256(mag, used)
         self.net_ = self._new_net()
         self.net_.features.fit(mag, err, context)
+        arrays = (mag, err, context, *(a[used] for a in (scaled.values, scaled.errors)))
         stars = TrainingSet(
-            *(torch.from_numpy(array).float() for array in (mag, err, context)),
-            *(torch.from_numpy(a[used]).float() for a in (scaled.values, scaled.errors)),
-            torch.from_numpy(scaled.giant[used]).float(),
+            *(torch.from_numpy(array).float() for array in (*arrays, scaled.giant[used])),
             torch.from_numpy(fold),
         )
         self.history_ = train(

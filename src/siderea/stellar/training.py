@@ -7,11 +7,12 @@ Everything random is keyed by (seed, epoch), so a resumed training is the uninte
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,8 @@ __all__ = ["History", "TrainingSet", "TrainingSettings", "member_folds", "train"
 
 GIANT_WEIGHT = 0.5
 """Weight of the class's cross-entropy next to the labels' mean −ln p."""
+MIN_STEPS = 20
+"""Steps that an epoch has at least: with few stars the batches are smaller."""
 CLIP = 1.0
 """Largest norm of the gradient, per member."""
 
@@ -163,8 +166,9 @@ class _Module(pl.LightningModule):
         )
         left_out = member_folds(net.members, stars.fold)
         outside = [(stars.fold == fold).numpy() for fold in left_out]
+        size = min(settings.batch_size, max(len(stars) // MIN_STEPS, 16))
         self.training_batches = _Batches(
-            [np.flatnonzero(~out) for out in outside], settings.batch_size, settings.seed, True
+            [np.flatnonzero(~out) for out in outside], size, settings.seed, True
         )
         self.validation_batches = _Batches(
             [np.flatnonzero(out) for out in outside], 4096, settings.seed, False
@@ -384,14 +388,15 @@ def _trainer(
 def _find_rate(module: _Module, scratch: str) -> pd.DataFrame:
     """Raise the learning rate step by step, and take the one of the steepest fall of the loss."""
     trainer = _trainer(module.net.members, module.settings, None, scratch)
-    found = Tuner(trainer).lr_find(
-        module,
-        train_dataloaders=module.training_batches,
-        val_dataloaders=module.validation_batches,
-        min_lr=1e-5,
-        max_lr=0.3,
-        num_training=100,
-    )
+    with redirect_stderr(io.StringIO()):  # the finder's own progress bar
+        found = Tuner(trainer).lr_find(
+            module,
+            train_dataloaders=module.training_batches,
+            val_dataloaders=module.validation_batches,
+            min_lr=1e-5,
+            max_lr=0.3,
+            num_training=100,
+        )
     suggestion = found.suggestion() if found else None
     if suggestion:
         module.learning_rate = float(np.clip(suggestion, 3e-4, 2e-2))
