@@ -61,9 +61,9 @@ def pack(model: LabelNetwork) -> tuple[dict[str, NDArray], dict[str, Any]]:
         "training_set_sha256": model.training_sha256_,
         "siderea_version": siderea.__version__,
         "seed": model.random_state,
+        "history": {name: history[name].tolist() for name in history},
         "metrics": {
             "val_loss": float(history["val_loss"].min()),
-            "epochs": len(history),
             "learning_rate": model.history_.learning_rate,
         },
     }
@@ -107,6 +107,10 @@ def unpack(
     model.calibration_ = Calibration(
         **{f.name: arrays[f"calibration.{f.name}"] for f in fields(Calibration)}
     )
-    model.history_ = History(pd.DataFrame(), pd.DataFrame(), metadata["metrics"]["learning_rate"])
+    model.history_ = History(
+        pd.DataFrame(metadata["history"]),
+        pd.DataFrame({"learning_rate": [], "loss": []}),
+        metadata["metrics"]["learning_rate"],
+    )
     model.held_out_ = pd.DataFrame()
     return model

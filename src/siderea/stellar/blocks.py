@@ -1,7 +1,8 @@
 """Layers of a whole ensemble at once, for tensors (M members, features, N stars).
 
-The stars stand last, so that what is done to a few features of each runs along memory. One batched product serves all members, which on a CPU costs hardly more than one network of the
-same number of weights, and the members stay independent networks.
+The stars stand last, so that what is done to a few features of each runs along memory. One batched
+product serves all members, which on a CPU costs hardly more than one network of the same number of
+weights, and the members stay independent networks.
 """
 
 from __future__ import annotations

@@ -167,10 +167,8 @@ class LabelNetwork:
         self.net_ = self._new_net()
         self.net_.features.fit(mag, err, context)
         arrays = (mag, err, context, *(a[used] for a in (scaled.values, scaled.errors)))
-        stars = TrainingSet(
-            *(torch.from_numpy(array).float() for array in (*arrays, scaled.giant[used])),
-            torch.from_numpy(fold),
-        )
+        tensors = [torch.from_numpy(array).float() for array in (*arrays, scaled.giant[used])]
+        stars = TrainingSet(*tensors, torch.from_numpy(fold))  # type: ignore[call-arg]
         self.history_ = train(
             self.net_, stars, self.training, checkpoint=checkpoint, callbacks=callbacks
         )
@@ -291,8 +289,17 @@ class LabelNetwork:
                 mixtures, logit = self.net_(*pieces)
                 parts.append([merge(m if whole else m[chosen]) for m in mixtures])
                 giants.append(torch.sigmoid(logit[chosen]).mean(0))
-        columns = [joined([part[k] for part in parts]) for k in range(len(parts[0]))]
-        return columns, torch.cat(giants).numpy(), self._colour_index(mag)
+        columns = [joined([part[k] for part in parts]) for k in range(len(self.label_names_))]
+        giant = self._with_gravity(torch.cat(giants), columns)
+        return columns, giant.numpy(), self._colour_index(mag)
+
+    def _with_gravity(self, giant: Tensor, mixtures: list[Mixture]) -> Tensor:
+        """Average the class head with the probability that log g is below the limit."""
+        if "logg" not in self.label_names_:
+            return giant
+        k = self.label_names_.index("logg")
+        limit = (self.giant_logg - self.labels_.centre[k]) / self.labels_.width[k]
+        return 0.5 * (giant + mixtures[k].cdf(torch.tensor(limit, dtype=giant.dtype)))
 
     def _colour_index(self, mag: NDArray) -> NDArray[np.float64]:
         """Return where a star lies from blue to red: the slope of its magnitudes over the bands."""

@@ -25,7 +25,8 @@ def repeated_rows(values: ArrayLike) -> NDArray[np.int64]:
     (N,) ndarray of int
     """
     array = np.asarray(values, dtype=np.float64)
-    return np.unique(array, axis=0, return_inverse=True, equal_nan=True)[1].ravel()
+    array = np.where(np.isnan(array), np.inf, array)  # rows with NaN would all differ
+    return np.unique(array, axis=0, return_inverse=True)[1].ravel()
 
 
 def sky_blocks(ra: ArrayLike, dec: ArrayLike, *, size: float = 2.0) -> NDArray[np.int64]:

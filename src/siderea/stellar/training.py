@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +69,7 @@ class TrainingSettings:
     learning_rate: float | Literal["find"] = 4e-3
     weight_decay: float = 0.05
     patience: int = 10
-    noise: float = 0.3
+    noise: float = 0.2
     masking: float = 0.1
     seed: int = 0
 
@@ -387,7 +387,8 @@ def _trainer(
 
 def _find_rate(module: _Module, scratch: str) -> pd.DataFrame:
     """Raise the learning rate step by step, and take the one of the steepest fall of the loss."""
-    trainer = _trainer(module.net.members, module.settings, None, scratch)
+    endless = replace(module.settings, max_epochs=100_000)
+    trainer = _trainer(module.net.members, endless, None, scratch)
     with redirect_stderr(io.StringIO()):  # the finder's own progress bar
         found = Tuner(trainer).lr_find(
             module,
