@@ -180,8 +180,6 @@ def run_segue(args) -> None:
               f"{mad_sigma(r):.4f} | {np.nanstd(r):.4f} | {seconds:.0f} |", flush=True)  # fmt: skip
 
     line("Bond et al. 2010 (where valid)", bond2010_fe_h(colours["ug"], colours["gr"])[test], 0)
-    for name, found, seconds in peers(colours, labels, test, 0, args.skip):
-        line(name, found["fe_h"], seconds)
     for name, (ensemble, training) in ours(args).items():
         start = time.process_time()
         key = "segue " + name.split(",")[0]
@@ -190,6 +188,8 @@ def run_segue(args) -> None:
         line(name, found["fe_h"].to_numpy(), time.process_time() - start)
         if name.startswith("siderea"):
             report_coverage(model, rows_of(stars, test), labels[test].reset_index(drop=True))
+    for name, found, seconds in peers(colours, labels, test, 0, args.skip):
+        line(name, found["fe_h"], seconds)
 
 
 def trained(name, args, stars, labels, ensemble=None, training=None):
@@ -224,7 +224,7 @@ def report_coverage(model, stars, labels) -> None:
 
 
 def run_green(args) -> None:
-    for parallax in (False, True):
+    for parallax in (False, True) if args.parallax is None else (args.parallax == "yes",):
         stars, labels, features = green(parallax=parallax)
         test = held_out_mask(repeated_rows(stars.mag[:, :1]))
         three = labels[["teff", "logg", "fe_h"]]
@@ -243,8 +243,6 @@ def run_green(args) -> None:
                   f"{100 * complete:.1f} | {100 * pure:.1f} | {rms[0]:.0f} / {rms[1]:.3f} / "
                   f"{rms[2]:.3f} | {seconds:.0f} |", flush=True)  # fmt: skip
 
-        for name, found, seconds in peers(features, three, test, 0, args.skip):
-            line(name, found, found["logg"] < GIANT_LOGG, seconds)
         for name, (ensemble, training) in ours(args).items():
             start = time.process_time()
             key = f"green {parallax} " + name.split(",")[0]
@@ -253,6 +251,8 @@ def run_green(args) -> None:
             line(name, found, found["p_giant"] > 0.5, time.process_time() - start)
             if name.startswith("siderea"):
                 report_coverage(model, rows_of(stars, test), labels[test].reset_index(drop=True))
+        for name, found, seconds in peers(features, three, test, 0, args.skip):
+            line(name, found, found["logg"] < GIANT_LOGG, seconds)
 
 
 def simulated(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -419,6 +419,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--stars", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parallax", choices=("yes", "no"), help="green: one of the two only")
     parser.add_argument("--models", type=Path, help="folder that keeps ours, trained")
     parser.add_argument("--skip", nargs="*", default=[])
     args = parser.parse_args()
