@@ -18,6 +18,15 @@ METHODS: dict[str, tuple[str, ...]] = {
     "wavelength": ("Ciddor1996",),
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
+    "photometric_labels": (
+        "Gorishniy2022",
+        "Holzmuller2024",
+        "Kuleshov2018",
+        "Smith2017",
+        "Lakshminarayanan2017",
+    ),
+    "photometric_metallicity": ("Ivezic2008", "Bond2010"),
+    "extinction": ("Schlegel1998", "Schlafly2011"),
     "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
 }
 """Which entries each method rests on."""

@@ -31,7 +31,7 @@ MAX_COLUMNS = 3
 def _panels(names: list[str], height: float) -> tuple[Figure, list[Axes]]:
     if not names:
         raise DataError(f"labels: found none of {', '.join(NAMES)}; nothing to draw")
-    figure = Figure(figsize=(2.6 * len(names) + 0.4, height), layout="constrained")
+    figure = Figure(figsize=(2.8 * len(names) + 0.6, height), layout="constrained")
     return figure, list(figure.subplots(1, len(names), squeeze=False)[0])
 
 
@@ -120,7 +120,7 @@ def residual_histograms(
         )
         ax.plot(centres, _gaussian(centres, amplitude, mean, sigma), color=ACCENT, linewidth=1.2)
         digits = 0 if unit == "K" else 3
-        ax.set_title(f"Gaussian: mean {mean:.{digits}f}, σ {abs(sigma):.{digits}f} {unit}")
+        ax.set_title(f"Gaussian fit: mean {mean:.{digits}f},\nσ {abs(sigma):.{digits}f} {unit}")
     return figure
 
 
@@ -204,7 +204,7 @@ def rate_finder(finder: pd.DataFrame, chosen: float) -> Figure:
     ax = figure.subplots()
     ax.semilogx(finder["learning_rate"], finder["loss"], color=CATEGORICAL[0])
     ax.axvline(chosen, color=ACCENT, linestyle="--", label=f"taken: {chosen:.2g}")
-    ax.set(xlabel="learning rate", ylabel="loss, smoothed (all members)")
+    ax.set(xlabel="learning rate", ylabel="loss, smoothed")
     ax.legend()
     return figure
 

@@ -35,6 +35,12 @@ GIANT_WEIGHT = 0.5
 """Weight of the class's cross-entropy next to the labels' mean −ln p."""
 MIN_STEPS = 20
 """Steps that an epoch has at least: with few stars the batches are smaller."""
+FINDER_TOP = 0.3
+"""Largest learning rate that the finder tries."""
+FIRST_STEPS = 10
+"""Steps of the finder whose mean loss says too little yet."""
+SMOOTHING = 0.98
+"""Of the finder's running mean; Lightning's."""
 CLIP = 1.0
 """Largest norm of the gradient, per member."""
 
@@ -386,7 +392,7 @@ def _trainer(
 
 
 def _find_rate(module: _Module, scratch: str) -> pd.DataFrame:
-    """Raise the learning rate step by step, and take the one of the steepest fall of the loss."""
+    """Raise the learning rate step by step; take a tenth of the one of least smoothed loss."""
     endless = replace(module.settings, max_epochs=100_000)
     trainer = _trainer(module.net.members, endless, None, scratch)
     with redirect_stderr(io.StringIO()):  # the finder's own progress bar
@@ -395,13 +401,17 @@ def _find_rate(module: _Module, scratch: str) -> pd.DataFrame:
             train_dataloaders=module.training_batches,
             val_dataloaders=module.validation_batches,
             min_lr=1e-5,
-            max_lr=0.3,
+            max_lr=FINDER_TOP,
             num_training=100,
         )
-    suggestion = found.suggestion() if found else None
-    if suggestion:
-        module.learning_rate = float(np.clip(suggestion, 3e-4, 2e-2))
-    results = found.results if found else {"lr": [], "loss": []}
     module.rows.clear()
     module.kept = _Kept(torch.full((module.net.members,), torch.inf))
-    return pd.DataFrame({"learning_rate": results["lr"], "loss": results["loss"]})
+    results = found.results if found else {"lr": [], "loss": []}
+    rate, loss = np.asarray(results["lr"]), np.asarray(results["loss"]) / module.net.members
+    step = np.arange(1, loss.size + 1)
+    # Lightning divides its running mean by 1 - 0.98^(step + 1): one power too many at the start
+    loss = loss * (1 - SMOOTHING ** (step + 1)) / (1 - SMOOTHING**step)
+    if loss.size > FIRST_STEPS:
+        least = rate[FIRST_STEPS + np.argmin(loss[FIRST_STEPS:])]
+        module.learning_rate = float(np.clip(least / 10, 3e-4, 2e-2))
+    return pd.DataFrame({"learning_rate": rate, "loss": loss})
