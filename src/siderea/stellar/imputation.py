@@ -266,7 +266,7 @@ class _ShapeNetwork(nn.Module):
             labels = self.labels(features)
             features = self.decoder(labels)
         mean, log_sigma = self.output(features).chunk(2, dim=1)
-        return mean, log_sigma.clamp(-6, 3), labels
+        return mean, log_sigma.clamp(-5, 3), labels
 
 
 class _TwoLayers(nn.Module):
@@ -309,7 +309,8 @@ def _train(
             shift = torch.nanmean(seen, dim=-1, keepdim=True)
             mean, log_sigma, found = net(seen - shift)
             target = ((whole - shift) / net.width).transpose(1, 2)
-            known = ~target.isnan()
+            # only what is hidden counts: to copy what is seen would drown the rest
+            known = ~target.isnan() & seen.isnan().transpose(1, 2)
             miss = torch.abs(torch.nan_to_num(target) - mean)
             loss = ((miss * torch.exp(-log_sigma) + log_sigma) * known).sum((1, 2))
             loss = (loss / known.sum((1, 2)).clamp(min=1)).sum()
