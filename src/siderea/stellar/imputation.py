@@ -69,7 +69,8 @@ class BandImputer:
     method : {"masked", "autoencoder", "neighbours"}
         ``masked``: a network that sees the bands that are there, any of them, and says all.
         ``autoencoder``: the report's: bands to (teff, fe_h, logg), and from these three numbers
-        alone to the missing band, both losses at once. ``neighbours``: the median of the training
+        alone to the missing band, both losses at once (its errors are those of an average gap: too
+        large when one band is missing). ``neighbours``: the median of the training
         stars nearest in the bands that are there.
     settings : ImputerSettings, optional
     random_state : int
