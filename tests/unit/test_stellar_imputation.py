@@ -39,8 +39,8 @@ def test_a_missing_band_is_found_with_its_error(method):
     miss = filled.mag[:, 1] - fresh.mag[:, 1]
     spread = np.std(fresh.mag[:, 1] - fresh.mag[:, 2])  # what knowing nothing would leave
     assert mad_sigma(miss) < 0.4 * spread
-    # 0.67 for a Gaussian; the autoencoder sees the labels alone, not how many bands were missing, and
-    # states the error of the average gap, which is larger than that of one band
+    # 0.67 for a Gaussian; the autoencoder sees the labels alone, not how many bands were missing,
+    # and states the error of the average gap, which is larger than that of one band
     least = 0.25 if method == "autoencoder" else 0.4
     assert least < np.median(np.abs(miss) / filled.mag_err[:, 1]) < 1.2
     np.testing.assert_array_equal(filled.mag[:, 0], fresh.mag[:, 0])
