@@ -2,7 +2,7 @@
 
 from enum import IntFlag
 
-__all__ = ["FitFlag", "SpectrumFlag", "describe"]
+__all__ = ["FitFlag", "LabelFlag", "SpectrumFlag", "describe"]
 
 
 class SpectrumFlag(IntFlag):
@@ -29,6 +29,17 @@ class FitFlag(IntFlag):
     NOT_CONVERGED = 2  #: the iterations ran out before the steps became small
     BAD_DATA = 4  #: no good pixel, or fewer than labels: nothing was fitted
     SINGULAR = 8  #: the curvature is singular: some labels are not determined
+
+
+class LabelFlag(IntFlag):
+    """What is known to be wrong with labels that come from photometry."""
+
+    NONE = 0
+    SENTINEL = 1  #: a magnitude that no star has (-9999, 99, 1e4, infinite): taken as missing
+    BAD_ERROR = 2  #: a negative or infinite magnitude error: the band is taken as missing
+    MISSING_BAND = 4  #: at least one of the model's bands is missing
+    TOO_FEW_BANDS = 8  #: fewer than two bands are left: no colour, so the labels are NaN
+    OUT_OF_DISTRIBUTION = 16  #: no star of the training set has such colours: do not trust
 
 
 def describe(value: int) -> str:

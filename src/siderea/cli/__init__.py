@@ -18,6 +18,7 @@ from siderea.cli import (
     info,
     ingest,
     lightcurves,
+    photometry,
     report,
     simulate,
     synthesise,
@@ -40,6 +41,7 @@ app = typer.Typer(
 for command in (ingest, embed, lightcurves, report, info, demo, synthesise, cite):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(photometry.app, name="photometry")
 
 
 def _as_one_line(message: Warning | str, *_: object) -> str:

@@ -1,1 +1,3 @@
-"""Magnitudes of stars: bands, extinction, colours, and what is wrong with a measurement."""
+"""Magnitudes of stars: `bands`, `extinction`, `colours`, and `quality` of a measurement."""
+
+__all__ = ["bands", "colours", "extinction", "quality"]
