@@ -199,7 +199,7 @@ def _table_of(table: Any, n: int) -> pd.DataFrame:
         raise DataError(f"table: found {len(frame)} rows; expected one per spectrum, {n}")
     if "id" not in frame:
         frame = frame.assign(id=np.arange(n).astype(str))
-    elif not all(isinstance(value, str) for value in frame["id"]):
+    elif pd.api.types.infer_dtype(frame["id"], skipna=False) not in ("string", "empty"):
         frame = frame.assign(id=frame["id"].astype(str))
     return frame.reset_index(drop=True)
 
