@@ -11,7 +11,7 @@ import warnings
 
 import typer
 
-from siderea.cli import cite, demo, embed, info, ingest, report, synthesise
+from siderea.cli import cite, classify, demo, embed, info, ingest, report, synthesise
 from siderea.errors import SidereaError
 
 __all__ = ["app", "main"]
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, embed, report, info, demo, synthesise, cite):
+for command in (ingest, embed, classify, report, info, demo, synthesise, cite):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 
 

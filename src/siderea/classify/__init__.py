@@ -1,0 +1,26 @@
+"""What a spectrum is: classes, islands of a map, labels spread from a few stars to all, detectors.
+
+`taxonomy` (codes, meanings, colours), `labels` (a person's labels laid on a sample), `clusters`
+(islands of a map), `propagation` (few labels to all, with `calibration` and `novelty`), `review`
+(what to label next), `detection` (measurements and their false alarms), `references` (what a
+spectrum should look like), `emission`, `carbon`, `molecules`, `lithium` (detectors of what a map
+misses), `problems` (spectra that are broken), `catalogue` (one class per spectrum).
+"""
+
+__all__ = [
+    "calibration",
+    "carbon",
+    "catalogue",
+    "clusters",
+    "detection",
+    "emission",
+    "labels",
+    "lithium",
+    "molecules",
+    "novelty",
+    "problems",
+    "propagation",
+    "references",
+    "review",
+    "taxonomy",
+]

@@ -1,0 +1,158 @@
+"""Spectra that are broken: waves in the continuum, spikes, arms without light, too much noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from siderea.classify.detection import Detection
+from siderea.data import Spectra
+from siderea.errors import DataError
+from siderea.flags import SpectrumFlag
+from siderea.spectra.clipped_fit import masked_quantile
+
+__all__ = ["count_spikes", "dead_arms", "noise_ratio", "oscillation"]
+
+_MIN_GOOD = 0.3
+_CYCLES = (3, 60)
+_SPIKE_SIGMA = 6.0
+_SPIKE_HEIGHT = 0.15
+_SPIKE_REACH = 3
+
+
+def dead_arms(spectra: Spectra) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Find arms without data or without light.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra.
+
+    Returns
+    -------
+    dead : (N, A) ndarray of bool
+        Less than a tenth of the arm's pixels are good, or their median flux is not above 0.1 of
+        the continuum.
+    flags : (N,) ndarray of int
+        `SpectrumFlag.MISSING_ARM`, `SpectrumFlag.ZERO_SNR`.
+    """
+    dead = np.zeros((len(spectra), len(spectra.arms)), dtype=bool)
+    flags = np.zeros(len(spectra), dtype=np.int64)
+    for number, (_, arm, _) in enumerate(spectra.iter_arms()):
+        good = (spectra.ivar[:, arm] > 0) & np.isfinite(spectra.flux[:, arm])
+        empty = good.mean(axis=1) < 0.1
+        dark = ~empty & (np.nan_to_num(masked_quantile(spectra.flux[:, arm], good, 0.5)) < 0.1)
+        flags[empty] |= int(SpectrumFlag.MISSING_ARM)
+        flags[dark] |= int(SpectrumFlag.ZERO_SNR)
+        dead[:, number] = empty | dark
+    return dead, flags
+
+
+def oscillation(spectra: Spectra, reference: ArrayLike) -> Detection:
+    """Measure the strongest wave in the continuum: fringes, or a reduction gone wrong.
+
+    The weighted periodogram of flux minus reference, arm by arm, over whole numbers of cycles per
+    arm from 3 (fewer belong to the normalisation) to 60 (more are lines).
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N normalised spectra; averaging pixels in groups first loses nothing and saves time.
+    reference : (N, P) array-like
+        Expected flux.
+
+    Returns
+    -------
+    Detection
+        Amplitude of the strongest wave of all arms, as a share of the continuum, with the error
+        √(2/Σ ivar) that photons give one amplitude. It is the largest of many, and lines that the
+        reference lacks add to it: its false alarms need a null sample.
+    """
+    residual = _residual(spectra, reference)
+    best = np.full(len(spectra), np.nan)
+    error = np.full(len(spectra), np.nan)
+    for _, arm, _ in spectra.iter_arms():
+        amplitude, sigma = _strongest(residual[:, arm], np.asarray(spectra.ivar[:, arm], float))
+        ratio = np.divide(amplitude, sigma, out=np.full(len(best), np.nan), where=sigma > 0)
+        before = np.divide(best, error, out=np.full(len(best), -np.inf), where=error > 0)
+        wins = np.nan_to_num(ratio, nan=-np.inf) > np.nan_to_num(before, nan=-np.inf)
+        best, error = np.where(wins, amplitude, best), np.where(wins, sigma, error)
+    return Detection("oscillation", best, error)
+
+
+def noise_ratio(spectra: Spectra, reference: ArrayLike) -> NDArray[np.float64]:
+    """Return how much more the residual scatters than its errors say, arm by arm.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra.
+    reference : (N, P) array-like
+        Expected flux.
+
+    Returns
+    -------
+    (N, A) ndarray
+        1.4826 median |f − f_ref| √ivar: 1 for honest errors and a perfect reference, NaN for an arm
+        without good pixels.
+    """
+    scaled = np.abs(_residual(spectra, reference)) * np.sqrt(spectra.ivar)
+    good = spectra.ivar > 0
+    columns = [1.4826 * masked_quantile(scaled[:, arm], good[:, arm], 0.5) for arm in spectra.arms]
+    return np.stack(columns, axis=1)
+
+
+def count_spikes(spectra: Spectra) -> NDArray[np.int64]:
+    """Count spikes that are too narrow for the spectrograph: what is left of cosmic rays.
+
+    A spike stands 6σ and 0.15 of the continuum above 1, and as much above both pixels three steps
+    away.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N normalised spectra, on pixels that sample the resolution (two or three to a FWHM).
+
+    Returns
+    -------
+    (N,) ndarray of int
+        Spikes per spectrum, each counted once.
+    """
+    count = np.zeros(len(spectra), dtype=np.int64)
+    for _, arm, _ in spectra.iter_arms():
+        flux = np.where(spectra.ivar[:, arm] > 0, spectra.flux[:, arm], -np.inf)
+        if flux.shape[1] <= 2 * _SPIKE_REACH:
+            continue
+        middle = flux[:, _SPIKE_REACH:-_SPIKE_REACH]
+        sides = np.maximum(flux[:, : -2 * _SPIKE_REACH], flux[:, 2 * _SPIKE_REACH :])
+        ivar = np.asarray(spectra.ivar[:, arm][:, _SPIKE_REACH:-_SPIKE_REACH], dtype=float)
+        error = np.divide(1.0, np.sqrt(ivar), out=np.full(ivar.shape, np.inf), where=ivar > 0)
+        least = np.maximum(_SPIKE_HEIGHT, _SPIKE_SIGMA * error)
+        above = middle - np.maximum(sides, 1.0)
+        high = np.isfinite(above) & np.isfinite(sides) & (above > least)
+        starts = high & ~np.pad(high, ((0, 0), (1, 0)))[:, :-1]
+        count += starts.sum(axis=1)
+    return count
+
+
+def _residual(spectra: Spectra, reference: ArrayLike) -> NDArray[np.float64]:
+    expected = np.asarray(reference, dtype=float)
+    if expected.shape != spectra.flux.shape:
+        raise DataError(f"reference: found {expected.shape}; expected {spectra.flux.shape}")
+    return np.where(spectra.ivar > 0, spectra.flux - expected, 0.0)
+
+
+def _strongest(residual: NDArray, ivar: NDArray) -> tuple[NDArray, NDArray]:
+    """Return amplitude and error (N,) of the strongest wave of one arm."""
+    n = residual.shape[1]
+    total = ivar.sum(axis=1)
+    usable = (total > 0) & ((ivar > 0).mean(axis=1) >= _MIN_GOOD)
+    mean = np.divide((ivar * residual).sum(axis=1), total, out=np.zeros(len(total)), where=usable)
+    power = np.abs(np.fft.rfft(ivar * (residual - mean[:, None]), axis=1))
+    first, last = _CYCLES[0], min(_CYCLES[1], n // 4)
+    amplitude, error = np.full(len(total), np.nan), np.full(len(total), np.nan)
+    if last > first:
+        peak = power[:, first : last + 1].max(axis=1)
+        np.divide(2.0 * peak, total, out=amplitude, where=usable)
+        error[usable] = np.sqrt(2.0 / total[usable])
+    return amplitude, error
