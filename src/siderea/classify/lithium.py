@@ -20,7 +20,7 @@ DOUBLET = ((6707.76, 2.0 / 3.0), (6707.91, 1.0 / 3.0))
 IRON = 6707.43
 """The Fe I line in the blend, Å in air."""
 WINDOW = (6705.9, 6709.6)
-FWHM = (9.0, 12.0, 16.0, 22.0, 32.0, 48.0, 75.0)
+FWHM = (10.0, 11.5, 13.5, 16.0, 20.0, 26.0, 35.0, 50.0, 75.0)
 """Widths that are tried, km/s: instrument and rotation together."""
 
 
@@ -28,7 +28,8 @@ def lithium_width(spectra: Spectra) -> Detection:
     """Measure the equivalent width of Li I 6708, freed of Fe I 6707.4.
 
     The continuum, a Gaussian for iron and a double one for lithium are fitted by weighted least
-    squares at each of the widths `FWHM`; the best fitting one counts.
+    squares at each of the widths `FWHM`. The result is the mean over the widths, each by its
+    likelihood, and what they differ by is part of the error.
 
     Parameters
     ----------
@@ -43,14 +44,21 @@ def lithium_width(spectra: Spectra) -> Detection:
     pixels = window_pixels(spectra, *WINDOW)
     grid = spectra.wavelength[pixels]
     missing, ivar = 1.0 - spectra.flux[:, pixels], spectra.ivar[:, pixels]
-    best: ProfileFit | None = None
-    for width in FWHM:
-        fit = fit_profiles(missing, ivar, _profiles(spectra, grid, width))
-        best = fit if best is None else _better(best, fit)
-    assert best is not None
-    continuum = 1.0 - best.amplitude[:, 0]
-    continuum = np.where(continuum > 0.05, continuum, np.nan)
-    return Detection("li_6708", best.amplitude[:, 2] / continuum, best.error[:, 2] / continuum, "Å")
+    fits = [fit_profiles(missing, ivar, _profiles(spectra, grid, width)) for width in FWHM]
+    chi2 = np.stack([fit.chi2 for fit in fits])
+    likely = np.exp(-0.5 * (chi2 - chi2.min(axis=0)))
+    share = likely / likely.sum(axis=0)
+    values = np.stack([_in_continuum(fit) for fit in fits])
+    errors = np.stack([fit.error[:, 2] for fit in fits])
+    value = (share * values).sum(axis=0)
+    variance = (share * (errors**2 + (values - value) ** 2)).sum(axis=0)
+    return Detection("li_6708", value, np.sqrt(variance), "Å")
+
+
+def _in_continuum(fit: ProfileFit) -> NDArray[np.float64]:
+    """Return the width of lithium in units of the continuum that was fitted with it."""
+    continuum = 1.0 - fit.amplitude[:, 0]
+    return fit.amplitude[:, 2] / np.where(continuum > 0.05, continuum, np.nan)
 
 
 def _profiles(spectra: Spectra, grid: NDArray, width: float) -> NDArray[np.float64]:
@@ -64,12 +72,3 @@ def _profiles(spectra: Spectra, grid: NDArray, width: float) -> NDArray[np.float
 def _gaussian(grid: NDArray, centre: float, width: float) -> NDArray[np.float64]:
     sigma = centre * width / C_KMS / GAUSSIAN_FWHM
     return np.exp(-0.5 * ((grid - centre) / sigma) ** 2) / (sigma * np.sqrt(2.0 * np.pi))
-
-
-def _better(one: ProfileFit, other: ProfileFit) -> ProfileFit:
-    wins = other.chi2 < one.chi2
-    return ProfileFit(
-        np.where(wins[:, None], other.amplitude, one.amplitude),
-        np.where(wins[:, None], other.error, one.error),
-        np.where(wins, other.chi2, one.chi2),
-    )

@@ -49,6 +49,7 @@ _CLIP = (-0.5, 3.0)
 _MIN_GOOD = 0.5
 _BALMER_REACH = 10.0
 _TIO_REACH = 6.5
+_FAR_OUT = 10.0
 _EDGE = 0.5  # Å: so that a window is seen to be covered
 
 
@@ -164,6 +165,8 @@ class Meter:
         self._blind_pca = PCA(min(n_blind, n // 4), random_state=random_state)
         flux, ivar = _clipped(blind)
         self._blind_pca.fit(flux, ivar=ivar)
+        ordinary = _ordinary(self._blind_pca.transform(flux, ivar=ivar))
+        self._blind_pca.fit(flux[ordinary], ivar=ivar[ordinary])
         places = self._blind_places(blind)
         self._library: Library | None = None
         windows = chosen_pixels(library, self._window)
@@ -252,6 +255,18 @@ def _windows(spectra: Spectra) -> NDArray[np.float64]:
     return np.array(
         [[in_medium(low - _EDGE, spectra), in_medium(high + _EDGE, spectra)] for low, high in edges]
     )
+
+
+def _ordinary(scores: NDArray) -> NDArray[np.bool_]:
+    """Tell which spectra (M,) lie far out along no component.
+
+    What is peculiar about a few must not become a component of what is expected of all. Where the
+    sample has no ordinary half, all are taken.
+    """
+    middle = np.median(scores, axis=0)
+    width = 1.4826 * np.median(np.abs(scores - middle), axis=0)
+    inside = (np.abs(scores - middle) <= _FAR_OUT * width).all(axis=1)
+    return inside if 2 * np.count_nonzero(inside) >= inside.size else np.ones_like(inside)
 
 
 def _on(coarse: Spectra, bins: NDArray[np.bool_]) -> Spectra:

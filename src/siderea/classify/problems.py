@@ -15,6 +15,7 @@ __all__ = ["count_spikes", "dead_arms", "noise_ratio", "oscillation"]
 
 _MIN_GOOD = 0.3
 _CYCLES = (3, 60)
+_RAYLEIGH_MEDIAN = 1.1774  # √(2 ln 2): of the amplitude of noise, in units of its error
 _SPIKE_SIGMA = 6.0
 _SPIKE_HEIGHT = 0.15
 _SPIKE_REACH = 3
@@ -64,9 +65,10 @@ def oscillation(spectra: Spectra, reference: ArrayLike) -> Detection:
     Returns
     -------
     Detection
-        Amplitude of the strongest wave of all arms, as a share of the continuum, with the error
-        √(2/Σ ivar) that photons give one amplitude. It is the largest of many, and lines that the
-        reference lacks add to it: its false alarms need a null sample.
+        Amplitude of the strongest wave of all arms, as a share of the continuum. The error is what
+        photons give one amplitude, √(2/Σ ivar), or what the median of the arm's amplitudes
+        implies, if that is more: lines that the reference lacks raise them all, a wave stands
+        out. It is the largest of many: its false alarms need a null sample.
     """
     residual = _residual(spectra, reference)
     best = np.full(len(spectra), np.nan)
@@ -152,7 +154,8 @@ def _strongest(residual: NDArray, ivar: NDArray) -> tuple[NDArray, NDArray]:
     first, last = _CYCLES[0], min(_CYCLES[1], n // 4)
     amplitude, error = np.full(len(total), np.nan), np.full(len(total), np.nan)
     if last > first:
-        peak = power[:, first : last + 1].max(axis=1)
-        np.divide(2.0 * peak, total, out=amplitude, where=usable)
-        error[usable] = np.sqrt(2.0 / total[usable])
+        waves = 2.0 * power[usable, first : last + 1] / total[usable, None]
+        amplitude[usable] = waves.max(axis=1)
+        floor = np.median(waves, axis=1) / _RAYLEIGH_MEDIAN
+        error[usable] = np.maximum(np.sqrt(2.0 / total[usable]), floor)
     return amplitude, error
