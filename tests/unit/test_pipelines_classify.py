@@ -249,7 +249,7 @@ def test_a_person_overrules_and_a_detector_speaks_where_the_classifier_says_norm
     from siderea.classify.propagation import Propagation
 
     n = 4
-    table = {"id": [f"s{row}" for row in range(n)]}
+    table = {"id": [f"s{row}" for row in range(n)], "spikes": np.zeros(n, dtype=int)}
     for name in CODES:
         found = np.array([False, name == "li_6708", name == "li_6708", name == "li_6708"])
         table |= {f"{name}_found": found, f"{name}_q": np.where(found, MAX_FALSE / 2, 1.0)}

@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.classify.clusters import Clusters
-from siderea.classify.detection import NullDistribution, false_discovery
+from siderea.classify.detection import Detection, NullDistribution, false_discovery
 from siderea.classify.measure import DETECTORS, Measurements
+from siderea.classify.problems import MIN_SPIKES
 from siderea.classify.propagation import ClassFlag, Propagation
 from siderea.classify.taxonomy import CLASSES, NORMAL, canonical
 from siderea.errors import DataError
@@ -30,7 +31,7 @@ LEAST = {
     "hbeta_emission": 0.25,  # Å, the same
     "swan_c2": 0.05,
     "li_6708": 0.05,  # Å above the neighbours
-    "tio_bands": 0.05,
+    "tio_bands": 0.02,
     "oscillation": 0.02,
 }
 """Smallest value that counts, however significant: weaker ones are common and of little account."""
@@ -54,8 +55,9 @@ def detection_table(
     measured : Measurements
         Of the N spectra.
     null : dict of str to NullDistribution, optional
-        Null distributions by detector; by default the mirrored distribution of the sample, for
-        all but the oscillation without the spectra whose continuum oscillates.
+        Null distributions by detector. By default that of the oscillation is learned from the
+        spectra whose strongest wave is too weak to count; of the others it is the mirrored
+        distribution of the sample, without the spectra that are broken.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def detection_table(
     quiet = np.ones(len(frame), dtype=bool)
     for name in ("oscillation", *(one for one in DETECTORS if one != "oscillation")):
         one = measured.detections[name]
-        chance = _false_alarm(one.significance, quiet, (null or {}).get(name))
+        chance = _false_alarm(one, quiet, (null or {}).get(name))
         q = false_discovery(chance)
         found = (q <= MAX_FALSE) & (one.value >= LEAST[name])
         frame[name], frame[f"{name}_err"] = one.value, one.error
@@ -76,16 +78,26 @@ def detection_table(
         frame[f"{name}_false_alarm"], frame[f"{name}_q"] = chance, q
         frame[f"{name}_found"] = found
         if name == "oscillation":
-            quiet = ~found
+            quiet = ~found & (measured.spikes < MIN_SPIKES)
     return frame.assign(noise_ratio=measured.noise, spikes=measured.spikes)
 
 
+def _broken(detections: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which spectra prove nothing about their star."""
+    spiky = detections["spikes"].to_numpy() >= MIN_SPIKES
+    return np.asarray(detections["oscillation_found"].to_numpy(bool) | spiky)
+
+
 def _false_alarm(
-    significance: NDArray, quiet: NDArray[np.bool_], null: NullDistribution | None
+    one: Detection, quiet: NDArray[np.bool_], null: NullDistribution | None
 ) -> NDArray[np.float64]:
+    significance = one.significance
     if null is None:
         try:
-            null = NullDistribution.mirrored(significance[quiet])
+            if one.name == "oscillation":  # the largest of many amplitudes has no other side
+                null = NullDistribution.fit(significance[one.value < LEAST[one.name]])
+            else:
+                null = NullDistribution.mirrored(significance[quiet])
         except DataError:  # not covered, or too few spectra to tell what is usual
             return np.full(significance.shape, np.nan)
     return null.false_alarm(significance)
@@ -180,9 +192,7 @@ def _detected(detections: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np
                 "_".join(one for one, on in zip(names, found[row], strict=True) if on)
             )
         codes[row] = by_pattern[key]
-    # a broken spectrum proves nothing about its star
-    broken = found[:, names.index("WRD")]
-    codes[broken] = "WRD"
+    codes[_broken(detections)] = "WRD"
     return codes, 1.0 - worst
 
 

@@ -19,6 +19,7 @@ __all__ = ["Detection", "NullDistribution", "against_neighbours", "false_discove
 
 _TAIL = 0.05
 _FEWEST = 40
+_SET_ASIDE = 0.001
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,9 @@ class NullDistribution:
     def mirrored(cls, significance: ArrayLike) -> NullDistribution:
         """Learn from the sample itself, for a feature that only raises the value.
 
-        Values below the median can only be noise; mirrored about the median they tell what noise
-        does above it.
+        Values below the median can only be noise, or something as rare that lowers the value (the
+        absorption of a P Cygni profile, say); mirrored about the median they tell what noise does
+        above it. The outermost thousandth is set aside for that something.
 
         Parameters
         ----------
@@ -151,7 +153,8 @@ class NullDistribution:
         if values.size < _FEWEST:
             raise DataError(f"null sample: found {values.size} values; expected {_FEWEST} or more")
         middle = float(np.median(values))
-        below = values[values <= middle]
+        below = np.sort(values[values <= middle])
+        below = below[int(_SET_ASIDE * below.size) :]
         return cls.fit(np.concatenate([below, 2.0 * middle - below]))
 
     def false_alarm(self, significance: ArrayLike) -> NDArray[np.float64]:

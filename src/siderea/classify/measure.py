@@ -20,7 +20,7 @@ from siderea.classify.emission import balmer_emission
 from siderea.classify.lithium import WINDOW as LITHIUM_WINDOW
 from siderea.classify.lithium import lithium_width
 from siderea.classify.molecules import TIO_HEADS, band_index
-from siderea.classify.problems import count_spikes, dead_arms, noise_ratio, oscillation
+from siderea.classify.problems import MIN_SPIKES, count_spikes, dead_arms, noise_ratio, oscillation
 from siderea.classify.profile_fit import in_medium
 from siderea.classify.references import Library, binned, chosen_pixels, outside
 from siderea.data import Spectra
@@ -210,7 +210,7 @@ class Meter:
             for name, one in found.items():
                 detections[name].value[usable] = one.value
                 detections[name].error[usable] = one.error
-        flags |= np.where(spikes >= 3, int(SpectrumFlag.COSMIC_RAY), 0)
+        flags |= np.where(spikes >= MIN_SPIKES, int(SpectrumFlag.COSMIC_RAY), 0)
         flags |= np.where((spectra.ivar > 0).any(axis=1), 0, int(SpectrumFlag.NO_GOOD_PIXELS))
         return Measurements(features, detections, noise, spikes, flags)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import median_filter
 
 from siderea.classify.detection import Detection
 from siderea.data import Spectra
@@ -11,10 +12,14 @@ from siderea.errors import DataError
 from siderea.flags import SpectrumFlag
 from siderea.spectra.clipped_fit import masked_quantile
 
-__all__ = ["count_spikes", "dead_arms", "noise_ratio", "oscillation"]
+__all__ = ["MIN_SPIKES", "count_spikes", "dead_arms", "noise_ratio", "oscillation"]
+
+MIN_SPIKES = 6
+"""Spikes that make a spectrum problematic: a narrow emission line can look like one or two."""
 
 _MIN_GOOD = 0.3
 _CYCLES = (3, 60)
+_AROUND = 15
 _RAYLEIGH_MEDIAN = 1.1774  # √(2 ln 2): of the amplitude of noise, in units of its error
 _SPIKE_SIGMA = 6.0
 _SPIKE_HEIGHT = 0.15
@@ -66,9 +71,9 @@ def oscillation(spectra: Spectra, reference: ArrayLike) -> Detection:
     -------
     Detection
         Amplitude of the strongest wave of all arms, as a share of the continuum. The error is what
-        photons give one amplitude, √(2/Σ ivar), or what the median of the arm's amplitudes
-        implies, if that is more: lines that the reference lacks raise them all, a wave stands
-        out. It is the largest of many: its false alarms need a null sample.
+        photons give one amplitude, √(2/Σ ivar), or what the median of the amplitudes at similar
+        frequencies implies, if that is more: lines and bands that the reference lacks raise them
+        all, a wave stands out. It is the largest of many: its false alarms need a null sample.
     """
     residual = _residual(spectra, reference)
     best = np.full(len(spectra), np.nan)
@@ -155,7 +160,8 @@ def _strongest(residual: NDArray, ivar: NDArray) -> tuple[NDArray, NDArray]:
     amplitude, error = np.full(len(total), np.nan), np.full(len(total), np.nan)
     if last > first:
         waves = 2.0 * power[usable, first : last + 1] / total[usable, None]
-        amplitude[usable] = waves.max(axis=1)
-        floor = np.median(waves, axis=1) / _RAYLEIGH_MEDIAN
-        error[usable] = np.maximum(np.sqrt(2.0 / total[usable]), floor)
+        floor = median_filter(waves, size=(1, _AROUND), mode="nearest") / _RAYLEIGH_MEDIAN
+        sigma = np.maximum(np.sqrt(2.0 / total[usable])[:, None], floor)
+        best = (np.arange(len(waves)), (waves / sigma).argmax(axis=1))
+        amplitude[usable], error[usable] = waves[best], sigma[best]
     return amplitude, error
