@@ -4,7 +4,8 @@
 (islands of a map), `propagation` (few labels to all, with `calibration` and `novelty`), `review`
 (what to label next), `detection` (measurements and their false alarms), `references` (what a
 spectrum should look like), `emission`, `carbon`, `molecules`, `lithium` (detectors of what a map
-misses), `problems` (spectra that are broken), `catalogue` (one class per spectrum).
+misses), `line_shape` (lines broad or double), `problems` (spectra that are broken), `measure` (all
+of these for a survey in chunks), `catalogue` (one class per spectrum).
 """
 
 __all__ = [
@@ -15,10 +16,13 @@ __all__ = [
     "detection",
     "emission",
     "labels",
+    "line_shape",
     "lithium",
+    "measure",
     "molecules",
     "novelty",
     "problems",
+    "profile_fit",
     "propagation",
     "references",
     "review",

@@ -17,6 +17,7 @@ from siderea.classify.carbon import WINDOW as SWAN_WINDOW
 from siderea.classify.carbon import swan_band
 from siderea.classify.detection import Detection, against_neighbours
 from siderea.classify.emission import balmer_emission
+from siderea.classify.line_shape import line_autocorrelation
 from siderea.classify.lithium import WINDOW as LITHIUM_WINDOW
 from siderea.classify.lithium import lithium_width
 from siderea.classify.molecules import TIO_HEADS, band_index
@@ -63,6 +64,8 @@ class Measurements:
         Scores of the principal components; NaN where the spectrum cannot be used.
     detections : dict of str to Detection
         By the names of `DETECTORS`; NaN where the feature is not covered.
+    line_shape : (N, L) ndarray
+        See `siderea.classify.line_shape.line_autocorrelation`.
     noise : (N,) ndarray
         Largest ratio of scatter to error among the arms.
     spikes : (N,) ndarray of int
@@ -73,6 +76,7 @@ class Measurements:
 
     features: NDArray[np.float64]
     detections: dict[str, Detection]
+    line_shape: NDArray[np.float64]
     noise: NDArray[np.float64]
     spikes: NDArray[np.int64]
     flags: NDArray[np.int64]
@@ -97,25 +101,33 @@ class Measurements:
         return cls(
             np.concatenate([piece.features for piece in pieces]),
             detections,
+            np.concatenate([piece.line_shape for piece in pieces]),
             np.concatenate([piece.noise for piece in pieces]),
             np.concatenate([piece.spikes for piece in pieces]),
             np.concatenate([piece.flags for piece in pieces]),
         )
 
     def for_classifier(self) -> NDArray[np.float64]:
-        """Return features and detections side by side (N, K + D), on one scale.
+        """Return all that tells classes apart side by side, on one scale.
 
-        A detection enters as asinh(significance / 3): linear where it is doubtful, and slowly
-        growing where it is certain. What is not covered counts as nothing found.
+        Returns
+        -------
+        (N, K + L + D + 2) ndarray
+            Scores of the principal components, the shape of the lines, the detections as
+            asinh(significance / 3), linear where doubtful and slowly growing where certain, the
+            logarithm of the noise and asinh of the spikes. The columns after the first K are
+            scaled to the median scatter of these; what is not covered counts as nothing found. NaN
+            where the spectrum cannot be used.
         """
-        usable = self.usable
-        scatter = self.features[usable].std(axis=0) if usable.any() else np.ones(1)
-        columns = []
-        for name in DETECTORS:
-            column = np.arcsinh(np.nan_to_num(self.detections[name].significance) / 3.0)
-            spread = column[usable].std() if usable.any() else 0.0
-            columns.append(column * (float(np.median(scatter)) / spread if spread > 0 else 0.0))
-        return np.column_stack([self.features, *columns])
+        others = [np.arcsinh(self.detections[name].significance / 3.0) for name in DETECTORS]
+        others += [np.log(np.maximum(self.noise, 0.1)), np.arcsinh(self.spikes.astype(float))]
+        table = np.nan_to_num(np.column_stack([self.line_shape, *others]))
+        if not self.usable.any():
+            return np.column_stack([self.features, table])
+        unit = float(np.median(self.features[self.usable].std(axis=0)))
+        scatter = table[self.usable].std(axis=0)
+        scale = np.divide(unit, scatter, out=np.zeros_like(scatter), where=scatter > 0)
+        return np.column_stack([self.features, table * scale])
 
 
 class Meter:
@@ -212,7 +224,9 @@ class Meter:
                 detections[name].error[usable] = one.error
         flags |= np.where(spikes >= MIN_SPIKES, int(SpectrumFlag.COSMIC_RAY), 0)
         flags |= np.where((spectra.ivar > 0).any(axis=1), 0, int(SpectrumFlag.NO_GOOD_PIXELS))
-        return Measurements(features, detections, noise, spikes, flags)
+        return Measurements(
+            features, detections, line_autocorrelation(spectra), noise, spikes, flags
+        )
 
     def _usable(self, spectra: Spectra) -> NDArray[np.bool_]:
         good = ((spectra.ivar > 0) & np.isfinite(spectra.flux)).sum(axis=1)
