@@ -18,6 +18,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "wavelength": ("Ciddor1996",),
     "broadening": ("Gray2005",),
     "continuum": ("Ness2015",),
+    "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
 }
 """Which entries each method rests on."""
 

@@ -4,23 +4,26 @@ import numpy as np
 import pytest
 
 from siderea.io import galah
-from siderea.pipelines.demo import write_mock_galah
+from siderea.pipelines.demo import mock_survey, write_mock_galah
 from siderea.pipelines.prepare import Preparation, prepare
-from siderea.simulate.emulated import EmulatedSurvey
+from siderea.pipelines.simulate import instrument_of
+from siderea.simulate.spectra import SpectraSettings
 
-N = 24
+N = 40
+AT_REST = SpectraSettings(noise=False, continuum_error=0.0, cosmic_rays=0.0, telluric=False)
 
 
 @pytest.fixture(scope="module")
 def ours_and_truth(tmp_path_factory):
-    folder = write_mock_galah(tmp_path_factory.mktemp("mock"), n_stars=N, seed=5)
+    folder = tmp_path_factory.mktemp("mock")
+    told = write_mock_galah(folder, n_stars=N, seed=5)
     stars = galah.group((folder / "spectra").glob("*.fits")).values()
     natives = [galah.read_native(files) for files in stars]
     ours = prepare(natives, galah.GRID, Preparation.of("galah"))
-    survey = EmulatedSurvey.draw(N, 5)
-    at_rest = EmulatedSurvey(survey.stars.assign(rv=0.0), 5)
-    truth = [at_rest.spectra(range(N), galah.GRID.wavelength[arm]) for arm in galah.GRID.arms]
-    return ours, np.concatenate(truth, axis=1)
+    truth = mock_survey(N, 5, instrument=instrument_of("galah"), settings=AT_REST).block(0)
+    np.testing.assert_allclose(truth.truth["rv_measured"], told["rv_measured"], atol=1e-3)
+    plain = (told["class"] == "NOR").to_numpy()
+    return ours[plain], truth.spectra.flux[plain]
 
 
 def test_errors_are_those_of_the_spectra(ours_and_truth):

@@ -6,15 +6,26 @@ from types import ModuleType
 
 import pytest
 
-PRODUCTS = Path(__file__).resolve().parents[1] / "products.py"
+BESIDE = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="session")
-def products() -> ModuleType:
-    """The module tests/products.py (tests are no package: it is loaded by its path)."""
-    spec = importlib.util.spec_from_file_location("siderea_test_products", PRODUCTS)
+def _module(name: str) -> ModuleType:
+    """Load a module of the folder tests by its path: tests are no package."""
+    spec = importlib.util.spec_from_file_location(f"siderea_test_{name}", BESIDE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def products() -> ModuleType:
+    """The module tests/products.py: files of other surveys."""
+    return _module("products")
+
+
+@pytest.fixture(scope="session")
+def given() -> ModuleType:
+    """The module tests/given_stars.py: stars without a population."""
+    return _module("given_stars")

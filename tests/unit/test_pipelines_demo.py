@@ -2,23 +2,47 @@ import numpy as np
 import pytest
 
 from siderea.errors import StoreError
+from siderea.flags import SpectrumFlag
 from siderea.io.store import SurveyStore
-from siderea.pipelines.demo import demo
-from siderea.simulate.emulated import KINDS, EmulatedSurvey
+from siderea.pipelines.demo import PECULIAR, demo
 
 
-def test_the_demo_goes_through_the_whole_job(tmp_path):
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
     with pytest.warns(UserWarning, match="lowered"):
-        result = demo(tmp_path, n_stars=40, seed=3)
+        return folder, demo(folder, n_stars=60, seed=3)
+
+
+def test_the_demo_goes_through_the_whole_job(shown):
+    _, result = shown
     store = SurveyStore.open(result.store)
-    assert len(store) == 40
-    assert store.products == ("pca", "tsne", "tsne_kinds")
-    truth = EmulatedSurvey.draw(40, 3).stars
-    np.testing.assert_allclose(store.catalogue["rv"], truth["rv"], atol=1e-6)
-    assert store.catalogue["teff"].corr(store.catalogue["ew_halpha"], method="spearman") > 0.7
+    assert len(store) == 60
+    assert store.products == ("pca", "truth", "tsne", "tsne_classes")
     assert result.report.stat().st_size > 100_000
+    truth, table = store.product("truth"), store.catalogue
+    assert truth["id"].tolist() == table["id"].tolist()
+    np.testing.assert_allclose(table["rv"], truth["rv_measured"], atol=1e-5)
+    quiet = (table["class"] == "NOR").to_numpy()
+    assert table["teff"][quiet].corr(table["ew_halpha"][quiet], method="spearman") > 0.7
+    assert set(table["class"]) & {code for code, _ in PECULIAR}
+
+
+def test_what_is_wrong_in_the_files_is_found_by_the_ingest(shown):
+    store = SurveyStore.open(shown[1].store)
+    truth, flags = store.product("truth"), store.catalogue["flags"].to_numpy()
+    for problem, flag in (
+        ("dead", SpectrumFlag.MISSING_ARM),
+        ("gaps", SpectrumFlag.NON_FINITE),
+    ):
+        there = (truth["problem"] == problem).to_numpy()
+        assert (((flags & int(flag)) > 0) == there).all()
+
+
+def test_a_second_demo_replaces_the_first(shown):
+    folder, result = shown
     with pytest.warns(UserWarning, match="lowered"):
-        demo(tmp_path, n_stars=12, seed=3)  # a second demo replaces the first
+        demo(folder, n_stars=12, seed=3)
     assert len(SurveyStore.open(result.store)) == 12
 
 
@@ -27,43 +51,3 @@ def test_the_demo_does_not_remove_what_is_not_its_own(tmp_path):
     (tmp_path / "demo.siderea" / "thesis.tex").write_text("x")
     with pytest.raises(StoreError, match="in the way"):
         demo(tmp_path, n_stars=12)
-
-
-def test_a_star_does_not_depend_on_those_beside_it():
-    wavelength = np.linspace(6500.0, 6600.0, 500)
-    survey = EmulatedSurvey.draw(60, 1)
-    np.testing.assert_allclose(
-        survey.spectra([7], wavelength), survey.spectra(range(60), wavelength)[7:8], atol=1e-6
-    )
-    assert survey.noise(7).random() == EmulatedSurvey.draw(60, 1).noise(7).random()
-    assert survey.noise(7).random() != survey.noise(8).random()
-
-
-def test_kinds_look_as_they_should():
-    survey = EmulatedSurvey.draw(300, 2)
-    stars = survey.stars
-    wavelength = np.linspace(6500.0, 6640.0, 3000)
-    flux = survey.spectra(range(300), wavelength)
-    assert np.isfinite(flux).all()
-    halpha = flux[
-        np.arange(300), np.searchsorted(wavelength, 6562.8 * (1 + stars["rv"] / 299792.5))
-    ]
-    emitting = (stars["kind"] == "emission").to_numpy()
-    assert halpha[emitting].min() > halpha[~emitting].max()
-    lines = flux[:, wavelength > 6580]
-    depth = {kind: np.median(1 - lines[stars["kind"] == kind].min(axis=1)) for kind in KINDS}
-    assert depth["fast rotator"] < 0.6 * depth["dwarf"]
-    assert depth["binary"] < depth["dwarf"] < depth["giant"]
-
-
-def test_a_binary_is_the_two_stars_weighed_with_their_light():
-    survey = EmulatedSurvey.draw(200, 3)
-    twins = survey.stars.query("kind == 'binary'").head(3)
-    one = twins.assign(teff_2=twins["teff"], logg_2=twins["logg"], dv=0.0, vbroad=5.0)
-    wavelength = np.linspace(5700.0, 5760.0, 900)
-    rows = range(3)
-    alike = EmulatedSurvey(one, 0).spectra(rows, wavelength)
-    single = EmulatedSurvey(one.assign(radius_ratio=0.0), 0).spectra(rows, wavelength)
-    np.testing.assert_allclose(alike, single, atol=1e-5)  # a star added to itself is itself
-    faint = EmulatedSurvey(one.assign(radius_ratio=1e-4, dv=50.0), 0).spectra(rows, wavelength)
-    np.testing.assert_allclose(faint, single, atol=1e-5)  # and one without light adds nothing

@@ -11,7 +11,17 @@ import warnings
 
 import typer
 
-from siderea.cli import cite, classify, demo, embed, info, ingest, report, synthesise
+from siderea.cli import (
+    cite,
+    classify,
+    demo,
+    embed,
+    info,
+    ingest,
+    report,
+    simulate,
+    synthesise,
+)
 from siderea.errors import SidereaError
 
 __all__ = ["app", "main"]
@@ -29,6 +39,7 @@ app = typer.Typer(
 )
 for command in (ingest, embed, classify, report, info, demo, synthesise, cite):
     app.command(command.__name__.rpartition(".")[2])(command.run)
+app.add_typer(simulate.app, name="simulate")
 
 
 def _as_one_line(message: Warning | str, *_: object) -> str:

@@ -32,34 +32,20 @@ from siderea.io.fits_product import FitsProduct, open_product
 from siderea.io.native import Arm, Frame, InstrumentGrid, NativeSpectrum, to_common_grid
 from siderea.io.pixels import clean
 from siderea.spectra.doppler import velocity_from_factor
-from siderea.spectra.wavelength import log_grid
+from siderea.spectra.instruments import GALAH_GRID
 
 __all__ = ["ARM_NAMES", "GRID", "group", "identify", "read_native", "read_spectra", "sources"]
 
 EXPECTED = "a GALAH DR3 spectrum (one CCD per file)"
-ARM_NAMES = ("blue", "green", "red", "ir")
-RESOLUTION = 28_000.0
-PIXEL_STEP = 2.85
-"""Pixel of the common grid, km/s: that of the detectors at mid-arm (2.85 to 2.87 in all four)."""
-ARM_START = (4714.0, 5649.0, 6478.5, 7586.0)
-"""First pixel of each arm, Å: puts 4,096 pixels over what the detectors cover."""
-ARM_PIXELS = 4096
+ARM_NAMES = GALAH_GRID.arm_names
+GRID = GALAH_GRID
+"""Common grid: 4 x 4,096 pixels, uniform in ln λ with one velocity step, air."""
 
 Extension = Literal["raw", "normalised"]
 
 _NAME = re.compile(r"(\d{15})([1-4])\.fits(?:\.gz)?")
 _NORMALISED, _EXTNAME = 4, "normalised spectra"
 _SPECTROGRAPH = {"BL": 0, "GN": 1, "RD": 2, "RR": 3}
-
-
-def _grid() -> InstrumentGrid:
-    pieces = [log_grid(start, ARM_PIXELS, PIXEL_STEP) for start in ARM_START]
-    arms = tuple(slice(i * ARM_PIXELS, (i + 1) * ARM_PIXELS) for i in range(len(pieces)))
-    return InstrumentGrid(ARM_NAMES, np.concatenate(pieces), arms, "air", (RESOLUTION,) * 4)
-
-
-GRID = _grid()
-"""Common grid: 4 x 4,096 pixels, uniform in ln λ with one velocity step, air."""
 
 
 def identify(path: str | Path) -> bool:
@@ -207,7 +193,7 @@ def _star(ccds: list[_Ccd], extension: Extension) -> NativeSpectrum:
         id=ccds[0].star,
         arms=tuple(arms),
         medium="air",
-        resolution=(RESOLUTION,) * len(arms),
+        resolution=GRID.resolution[: len(arms)],
         row=row,
         flags=flags,
         path=ccds[0].path,

@@ -21,6 +21,7 @@ from siderea.data import Medium, Spectra
 from siderea.errors import DataError, MediumError
 from siderea.flags import SpectrumFlag
 from siderea.spectra.doppler import to_rest
+from siderea.spectra.instruments import InstrumentGrid
 from siderea.spectra.resample import interpolate
 
 __all__ = [
@@ -82,45 +83,6 @@ class NativeSpectrum:
     flags: SpectrumFlag = SpectrumFlag.NONE
     path: str = ""
     frame: Frame = "barycentric"
-
-
-@dataclass(frozen=True)
-class InstrumentGrid:
-    """The common pixels of an instrument.
-
-    Parameters
-    ----------
-    arm_names : tuple of str
-        A name per arm, in the order of ``arms``.
-    wavelength : (P,) ndarray
-        Å, increasing within each arm.
-    arms : tuple of slice
-        Consecutive slices that tile the P pixels.
-    medium : {"air", "vacuum"}
-        What the wavelengths are measured in.
-    resolution : tuple of float
-        Resolving power per arm.
-    """
-
-    arm_names: tuple[str, ...]
-    wavelength: NDArray[np.float64]
-    arms: tuple[slice, ...]
-    medium: Medium
-    resolution: tuple[float, ...]
-
-    @classmethod
-    def from_arms(
-        cls,
-        arms: Mapping[str, NDArray[np.float64]],
-        *,
-        medium: Medium,
-        resolution: Sequence[float],
-    ) -> InstrumentGrid:
-        """Set arms, each a name and its wavelengths, one after another."""
-        stops = np.cumsum([len(wavelength) for wavelength in arms.values()]).tolist()
-        slices = tuple(slice(a, b) for a, b in zip([0, *stops[:-1]], stops, strict=True))
-        joined = np.concatenate(list(arms.values()))
-        return cls(tuple(arms), joined, slices, medium, tuple(resolution))
 
 
 def as_paths(paths: Paths) -> tuple[Path, ...]:

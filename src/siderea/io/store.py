@@ -14,10 +14,11 @@ The layout was measured: see ``docs/decisions/0002-store-layout.md``.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -319,7 +320,8 @@ class SurveyStore:
         """Return the provenance of a product: method, parameters, versions, time."""
         self.product_columns(name)
         metadata = pq.read_schema(self._product_path(name)).metadata or {}
-        return json.loads(metadata.get(_PROVENANCE, b"{}"))
+        info = json.loads(metadata.get(_PROVENANCE, b"{}"))
+        return info | {"n_rows": pq.read_metadata(self._product_path(name)).num_rows}
 
     def product_columns(self, name: str) -> tuple[str, ...]:
         """Return the column names of a product without reading it."""
@@ -354,30 +356,60 @@ class SurveyStore:
         ProductError
             If the frame has no ``id``, or ids that the catalogue lacks.
         """
+        return self.write_product_parts(name, [frame], method=method, parameters=parameters)
+
+    def write_product_parts(
+        self,
+        name: str,
+        frames: Iterable[pd.DataFrame],
+        *,
+        method: str = "",
+        parameters: dict[str, Any] | None = None,
+    ) -> Path:
+        """Write a result that comes in parts, as `write_product`, holding one part at a time.
+
+        Parameters
+        ----------
+        name, method, parameters
+            See `write_product`.
+        frames : iterable of pandas.DataFrame
+            Parts with the same columns, in order.
+        """
         path = self._product_path(name)
-        if "id" not in frame:
-            raise ProductError(f"product {name!r}: no column 'id'; found {list(frame.columns)}")
-        known = pd.Index(self.read_catalogue(["id"])["id"])
-        strangers = ~pd.Index(frame["id"]).isin(known)
-        if strangers.any():
-            raise ProductError(
-                f"product {name!r}: {int(strangers.sum())} ids are not in the catalogue, "
-                f"for instance {frame['id'].to_numpy()[strangers][0]!r}"
-            )
+        known = set(self.read_catalogue(["id"])["id"])
         info = {
             "method": method,
             "parameters": parameters or {},
             "siderea": siderea.__version__,
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "n_rows": len(frame),
         }
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(info).encode()}
         path.parent.mkdir(exist_ok=True)
-        with atomic_write(path) as handle:
-            pq.write_table(table.replace_schema_metadata(metadata), handle)
+        with atomic_write(path) as handle, contextlib.ExitStack() as exit:
+            writer: pq.ParquetWriter | None = None
+            for frame in frames:
+                _check_product(name, frame, known)
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                if writer is None:
+                    metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(info)}
+                    schema = table.schema.with_metadata(metadata)
+                    writer = exit.enter_context(pq.ParquetWriter(handle, schema))
+                writer.write_table(table.cast(writer.schema))
+            if writer is None:
+                raise ProductError(f"product {name!r}: found no part; expected at least one")
         return path
 
     def write_manifest(self) -> None:
         """Write ``manifest.json`` atomically: the commit point of every change."""
         write_json(self.path / "manifest.json", self.manifest)
+
+
+def _check_product(name: str, frame: pd.DataFrame, known: set[str]) -> None:
+    """Raise `ProductError` where a frame has no ``id``, or ids that are not ``known``."""
+    if "id" not in frame:
+        raise ProductError(f"product {name!r}: no column 'id'; found {list(frame.columns)}")
+    strangers = [one for one in frame["id"] if one not in known]
+    if strangers:
+        raise ProductError(
+            f"product {name!r}: {len(strangers)} ids are not in the catalogue, "
+            f"for instance {strangers[0]!r}"
+        )

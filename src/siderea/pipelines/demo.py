@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from siderea.errors import StoreError
 from siderea.io.galah_format import CCD_GRIDS, write_ccd
 from siderea.pipelines.embed import embed
 from siderea.pipelines.ingest import ingest
 from siderea.pipelines.report import write_report
-from siderea.simulate.emulated import EmulatedSurvey
+from siderea.simulate.instruments import Instrument, galah
+from siderea.simulate.population import Survey, SurveySettings
+from siderea.simulate.spectra import Simulated, SpectralSurvey, SpectraSettings
+from siderea.spectra.instruments import GALAH_GRID, InstrumentGrid
 
-__all__ = ["DemoResult", "demo", "write_mock_galah"]
+__all__ = ["DemoResult", "demo", "detectors", "mock_survey", "write_mock_galah"]
 
 _PIXELS = 4096
 _COUNTS = 1000.0
-_BATCH = 100
+
+PECULIAR = (("HAE", 0.03), ("CEH", 0.03), ("WRD", 0.04), ("LIR", 0.1))
+"""Shares that put some of each peculiar class among a few hundred stars; LIR of the giants."""
+
+LABELS = (
+    "class",
+    "teff",
+    "logg",
+    "fe_h",
+    "alpha_fe",
+    "vmic",
+    "vsini",
+    "v_jk",
+)
+"""What a catalogue would have of the stars."""
 
 Progress = Callable[[int, int], None]
 
@@ -60,8 +79,9 @@ def demo(
     store = output / "demo.siderea"
     if store.exists() and not (store / "manifest.json").is_file():
         raise StoreError(f"{store}: in the way of the demo, and not a store; remove it")
-    files = write_mock_galah(output / "files", n_stars=n_stars, seed=seed, progress=progress)
-    ingest(
+    files = output / "files"
+    truth = write_mock_galah(files, n_stars=n_stars, seed=seed, progress=progress)
+    result = ingest(
         "galah",
         [files / "spectra"],
         store,
@@ -69,17 +89,46 @@ def demo(
         overwrite=True,
         progress=progress,
     )
+    known = truth[truth["id"].isin(result.store.catalogue["id"])]
+    result.store.write_product("truth", known, method="simulate spectra")
     embed(store, method="pca", colour="teff", progress=progress)
     embed(store, method="tsne", colour="teff", progress=progress)
-    embed(store, method="tsne", name="tsne_kinds", colour="kind", progress=progress)
+    embed(store, method="tsne", name="tsne_classes", colour="class", progress=progress)
     report = write_report(store, output=output / "report.html")
     return DemoResult(store, report)
 
 
+def mock_survey(
+    n_stars: int, seed: int, *, instrument: Instrument, settings: SpectraSettings
+) -> SpectralSurvey:
+    """Return the survey of the demo: stars of the Milky Way, with more peculiar ones than it has.
+
+    Parameters
+    ----------
+    n_stars, seed : int
+    instrument : Instrument
+        What it is observed with.
+    settings : SpectraSettings
+    """
+    population = Survey(n_stars, seed=seed, settings=SurveySettings(peculiar=PECULIAR))
+    return SpectralSurvey(population, n_stars, instrument, settings, seed)
+
+
+@lru_cache(maxsize=1)
+def detectors() -> Instrument:
+    """Return GALAH on the pixels of its four CCDs, as in the survey's files."""
+    pixels = {
+        name: np.asarray(start + step * np.arange(_PIXELS), dtype=np.float64)
+        for name, (start, step) in zip(GALAH_GRID.arm_names, CCD_GRIDS, strict=True)
+    }
+    resolution = GALAH_GRID.resolution
+    return galah(InstrumentGrid.from_arms(pixels, medium="air", resolution=resolution))
+
+
 def write_mock_galah(
     folder: Path, *, n_stars: int, seed: int, progress: Progress | None = None
-) -> Path:
-    """Write stars of the emulator as GALAH DR3 files, and ``labels.csv`` with the truth.
+) -> pd.DataFrame:
+    """Write simulated stars as GALAH DR3 files, and ``labels.csv`` with labels as a catalogue has.
 
     Parameters
     ----------
@@ -92,44 +141,50 @@ def write_mock_galah(
 
     Returns
     -------
-    Path
-        ``folder``; the files are in ``spectra``.
+    pandas.DataFrame
+        The truth, one row per star; the files are in ``folder / "spectra"``.
     """
-    survey = EmulatedSurvey.draw(n_stars, seed)
-    (folder / "spectra").mkdir(parents=True, exist_ok=True)
-    for earlier in (folder / "spectra").glob("990101*.fits"):  # of a larger mock survey
+    spectra = folder / "spectra"
+    spectra.mkdir(parents=True, exist_ok=True)
+    for earlier in spectra.glob("990101*.fits"):  # of a larger mock survey
         earlier.unlink()
-    for start in range(0, n_stars, _BATCH):
-        rows = range(start, min(start + _BATCH, n_stars))
-        _write_stars(folder / "spectra", survey, rows)
+    # the reader finds rays and bands itself, and the continuum is fitted
+    settings = SpectraSettings(
+        frame="barycentric", continuum_error=0.0, cosmic_rays=0.0, telluric=False
+    )
+    survey = mock_survey(n_stars, seed, instrument=detectors(), settings=settings)
+    truths = []
+    for number in range(survey.n_blocks):
+        block = survey.block(number)
+        _write_stars(spectra, block)
+        truths.append(block.truth)
         if progress is not None:
-            progress(rows.stop, n_stars)
-    ids = [_sobject_id(star) for star in range(n_stars)]
-    truth = survey.stars.drop(columns=["rv", "snr"]).assign(sobject_id=ids)
-    truth.to_csv(folder / "labels.csv", index=False)
-    return folder
+            progress(sum(map(len, truths)), n_stars)
+    truth = pd.concat(truths, ignore_index=True)
+    truth[[*LABELS, "sobject_id"]].to_csv(folder / "labels.csv", index=False)
+    return truth
 
 
-def _sobject_id(star: int) -> str:
-    return f"{990101_0001_00000 + star:015d}"
-
-
-def _write_stars(folder: Path, survey: EmulatedSurvey, rows: range) -> None:
-    """Write the four CCDs of some stars: counts under a smooth response, with noise."""
+def _write_stars(folder: Path, block: Simulated) -> None:
+    """Write the CCDs of some stars: counts under a smooth response."""
     x = np.linspace(-1.0, 1.0, _PIXELS)
-    noise = {star: survey.noise(star) for star in rows}
-    for ccd, (start, step) in enumerate(CCD_GRIDS, 1):
-        truth = survey.spectra(rows, start + step * np.arange(_PIXELS))
+    spectra, rv = block.spectra, block.truth["rv_measured"].to_numpy(dtype=float)
+    good = spectra.ivar > 0
+    flux = np.where(good, spectra.flux, np.nan)
+    # the survey's files give σ/flux, floored where the flux is next to nothing
+    noise = 1 / np.sqrt(np.where(good, spectra.ivar, 1.0))
+    relative = np.where(good, noise / np.maximum(np.abs(flux), 0.1), np.nan)
+    earth = spectra.table["barycentric_velocity"].to_numpy(dtype=float)
+    for ccd, arm in enumerate(spectra.arms, 1):
         response = _COUNTS * (1.0 + 0.2 * x - 0.15 * x**2 + 0.05 * x**3) * (0.7 + 0.1 * ccd)
-        for star, flux in zip(rows, truth, strict=True):
-            relative = 1.0 / (float(survey.stars["snr"].iloc[star]) * np.sqrt(flux.clip(0.05)))
-            noisy = flux * (1.0 + noise[star].normal(0.0, relative))
+        for row in np.flatnonzero(good[:, arm].any(axis=1)):  # a dead CCD has no file
             write_ccd(
                 folder,
-                _sobject_id(star),
+                spectra.ids[row],
                 ccd,
-                counts=noisy * response,
-                relative_error=relative,
-                normalised=noisy,
-                rv=float(survey.stars["rv"].iloc[star]),
+                counts=flux[row, arm] * response,
+                relative_error=relative[row, arm],
+                normalised=flux[row, arm],
+                rv=float(rv[row]),
+                barycentric_velocity=float(earth[row]),
             )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from typing import Any
 import numpy as np
 
 import siderea
-from siderea.data import Spectra
 from siderea.errors import DataError, SidereaError
 from siderea.io.catalogue import Catalogue
 from siderea.io.native import InstrumentGrid
@@ -30,8 +28,10 @@ from siderea.io.sources import expand
 from siderea.io.store import SurveyStore
 from siderea.io.writer import StoreWriter
 from siderea.pipelines.failures import Failure, Ledger
+from siderea.pipelines.pool import n_processes
 from siderea.pipelines.prepare import Preparation
 from siderea.pipelines.workers import Batch, Source, run
+from siderea.pipelines.writing import store_writer
 
 __all__ = ["Failure", "IngestResult", "ingest"]
 
@@ -110,14 +110,15 @@ def ingest(
     total, digest = _survey(form, files)
     provenance = _provenance(product, total, digest, preparation, catalogue)
     grid, output = _grid_of(form, files), Path(output)
-    with _writer(output, grid, provenance, overwrite) as writer:
+    with store_writer(output, grid.empty(), provenance, overwrite=overwrite) as writer:
         # Whole batches are done again: what a batch gives depends, in the last bit, on all of it.
         begin = writer.next_source // BATCH * BATCH
         ledger = Ledger(output / "failures.csv", begin)
         known = writer.committed()
         seen = set(known["id"][known["source"] < begin])
         skip = int((known["source"] >= begin).sum())
-        jobs = _n_jobs(jobs, total - begin)
+        # no process for less than a few batches: each takes a second to start
+        jobs = n_processes(jobs, (total - begin) // (4 * BATCH))
         work = (
             (product, grid, preparation, batch)
             for batch in _batches(_sources(form, files, table, begin))
@@ -184,35 +185,6 @@ def _grid_of(form: Reader, files: list[str]) -> InstrumentGrid:
         except SidereaError as error:
             total, last = total + 1, error
     raise DataError(f"none of the {total} sources could be read; the last said: {last}")
-
-
-def _writer(
-    output: Path, grid: InstrumentGrid, provenance: dict[str, Any], overwrite: bool
-) -> StoreWriter:
-    if output.exists() and overwrite:
-        SurveyStore.open(output)  # remove nothing that is not a store
-        shutil.rmtree(output)
-    if (output / "manifest.json").is_file() and not SurveyStore.open(output).complete:
-        return StoreWriter.resume(output, provenance=provenance)
-    empty = np.empty((0, grid.wavelength.size), dtype=np.float32)
-    frame = Spectra(
-        grid.wavelength,
-        empty,
-        empty,
-        grid.medium,
-        arms=grid.arms,
-        arm_names=grid.arm_names,
-        resolution=grid.resolution,
-    )
-    return StoreWriter.create(output, frame, provenance=provenance)
-
-
-def _n_jobs(jobs: int | None, n_sources: int) -> int:
-    """Use the cores, but no process for less than a few batches: each takes a second to start."""
-    if jobs is not None and jobs < 1:
-        raise DataError(f"jobs: found {jobs}; expected at least 1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return jobs or max(1, min(cores or 1, n_sources // (4 * BATCH)))
 
 
 def _batches(sources: Iterator[Source]) -> Iterator[tuple[Source, ...]]:

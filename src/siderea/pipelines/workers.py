@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from siderea.data import Spectra
-from siderea.errors import SidereaError, StoreError
+from siderea.errors import SidereaError
 from siderea.flags import SpectrumFlag
 from siderea.io.native import InstrumentGrid, NativeSpectrum
 from siderea.io.readers import reader
 from siderea.pipelines.failures import Failure
+from siderea.pipelines.pool import in_order
 from siderea.pipelines.prepare import Preparation, prepare
 
 __all__ = ["Batch", "Source", "run"]
@@ -66,42 +58,7 @@ def run(work: Iterable[tuple], jobs: int) -> Iterator[Batch]:
     Batch
         In the order of ``work``.
     """
-    if jobs == 1:
-        with threadpool_limits(1):
-            yield from itertools.starmap(read_and_prepare, work)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit zarr's threads
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
-        waiting: deque[Future[Batch]] = deque()
-        try:
-            for item in work:
-                waiting.append(pool.submit(read_and_prepare, *item))
-                if len(waiting) > 2 * jobs:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise StoreError(
-                "a worker process was killed (out of memory?); run the same command again to "
-                "resume, with fewer --jobs"
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides on an interrupt
-    threadpool_limits(1)  # one thread per process: the processes fill the cores
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    """End this worker when the main process is gone, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    return in_order(read_and_prepare, work, jobs)
 
 
 def read_and_prepare(

@@ -1,0 +1,1 @@
+"""Magnitudes of stars: bands, extinction, colours, and what is wrong with a measurement."""
