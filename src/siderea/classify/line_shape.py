@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 
 from siderea.constants import C_KMS
 from siderea.data import Spectra
@@ -66,9 +67,9 @@ def _lines(spectra: Spectra, arm: slice) -> NDArray[np.float32]:
 def _binned(depth: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean autocorrelation between edges (pixels), by Fourier transform."""
     longest = min(int(edges[-1]) + 1, depth.shape[1])
-    size = 1 << int(np.ceil(np.log2(depth.shape[1] + longest)))
-    power = np.abs(np.fft.rfft(depth, size, axis=1)) ** 2
-    correlation = np.fft.irfft(power, size, axis=1)[:, :longest]
+    size = next_fast_len(depth.shape[1] + longest, real=True)
+    power = np.abs(rfft(depth, size, axis=1)) ** 2  # stays in single precision
+    correlation = irfft(power, size, axis=1)[:, :longest]
     out = np.zeros((len(depth), edges.size - 1))
     for number, (low, high) in enumerate(pairwise(edges)):
         piece = correlation[:, low : max(high, low + 1)]

@@ -127,16 +127,17 @@ def count_spikes(spectra: Spectra) -> NDArray[np.int64]:
     """
     count = np.zeros(len(spectra), dtype=np.int64)
     for _, arm, _ in spectra.iter_arms():
-        flux = np.where(spectra.ivar[:, arm] > 0, spectra.flux[:, arm], -np.inf)
+        ivar = spectra.ivar[:, arm]
+        flux = np.where(ivar > 0, spectra.flux[:, arm], -np.inf)
         if flux.shape[1] <= 2 * _SPIKE_REACH:
             continue
         middle = flux[:, _SPIKE_REACH:-_SPIKE_REACH]
         sides = np.maximum(flux[:, : -2 * _SPIKE_REACH], flux[:, 2 * _SPIKE_REACH :])
-        ivar = np.asarray(spectra.ivar[:, arm][:, _SPIKE_REACH:-_SPIKE_REACH], dtype=float)
-        error = np.divide(1.0, np.sqrt(ivar), out=np.full(ivar.shape, np.inf), where=ivar > 0)
-        least = np.maximum(_SPIKE_HEIGHT, _SPIKE_SIGMA * error)
-        above = middle - np.maximum(sides, 1.0)
-        high = np.isfinite(above) & np.isfinite(sides) & (above > least)
+        high = (middle > np.maximum(sides, 1.0) + _SPIKE_HEIGHT) & np.isfinite(sides)
+        row, column = np.nonzero(high)  # few: only there the errors matter
+        above = middle[row, column] - np.maximum(sides[row, column], 1.0)
+        error = 1.0 / np.sqrt(ivar[row, column + _SPIKE_REACH])
+        high[row, column] = above > _SPIKE_SIGMA * error
         starts = high & ~np.pad(high, ((0, 0), (1, 0)))[:, :-1]
         count += starts.sum(axis=1)
     return count
