@@ -113,6 +113,8 @@ def test_nothing_to_learn_from_is_said():
         LabelPropagator().fit(broken, labelled(codes))
     with pytest.raises(DataError, match="found 3; expected 10"):
         LabelPropagator().fit(points, labelled(codes)).predict(points[:, :3])
+    with pytest.raises(DataError, match="expected 'equal' or 'estimated'"):
+        LabelPropagator(shares="some")
     with pytest.raises(DataError, match="min_probability 1"):
         LabelPropagator(min_probability=1.0)
 
@@ -128,7 +130,9 @@ def test_constant_columns_and_duplicates_do_no_harm():
 def test_probabilities_are_what_they_say():
     """Where classes overlap, of the spectra said to be right at p, a share p is right."""
     points, codes = sample(6000, apart=2.0)
-    found = LabelPropagator().fit(points, labelled(codes, 60)).predict(points)
+    learner = LabelPropagator(shares="estimated").fit(points, labelled(codes, 60))
+    found = learner.predict(points)
+    np.testing.assert_allclose(learner.shares_, np.array(SHARES)[[1, 2, 0]], atol=0.05)
     best = np.array(found.classes, dtype=object)[found.probability.argmax(axis=1)]
     assert expected_calibration_error(found.confidence, best == NAMES[codes]) < 0.08
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,6 +94,10 @@ class LabelPropagator:
         than 1/p labels in all, none can be that unlike them.
     n_neighbours : int
         Labelled neighbours of the check.
+    shares : {"equal", "estimated"}
+        How frequent the classes are taken to be. Equal finds rare classes best; estimated (see
+        `siderea.classify.calibration.class_shares`) gives probabilities for a random spectrum of
+        the survey, but follows a badly separated class wherever it leads.
     random_state : int
         Seed of the cross-validation's folds.
 
@@ -127,8 +132,11 @@ class LabelPropagator:
         min_probability: float = 0.5,
         max_novelty: float = 0.01,
         n_neighbours: int = 5,
+        shares: Literal["equal", "estimated"] = "equal",
         random_state: int = 0,
     ) -> None:
+        if shares not in ("equal", "estimated"):
+            raise DataError(f"shares: found {shares!r}; expected 'equal' or 'estimated'")
         if not (0 <= min_probability < 1 and 0 <= max_novelty < 1 and n_neighbours >= 1):
             raise DataError(
                 f"min_probability {min_probability}, max_novelty {max_novelty}, n_neighbours "
@@ -137,6 +145,7 @@ class LabelPropagator:
         self.min_probability = min_probability
         self.max_novelty = max_novelty
         self.n_neighbours = n_neighbours
+        self.shares = shares
         self.random_state = random_state
 
     def fit(self, features: ArrayLike, labels: ArrayLike) -> LabelPropagator:
@@ -188,7 +197,8 @@ class LabelPropagator:
             raise DataError(f"features: found {points.shape[1]}; expected {self._centre.size}")
         scaled = self._scaled(points)
         scores = self._scores(scaled)
-        probability = probabilities(scores, temperature=self.temperature_, shares=self.shares_)
+        frequent = self.shares_ if self.shares == "estimated" else None
+        probability = probabilities(scores, temperature=self.temperature_, shares=frequent)
         order = np.sort(probability, axis=1)
         best = probability.argmax(axis=1)
         novelty = self._novelty.p_value(scaled, best)
