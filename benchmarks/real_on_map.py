@@ -5,7 +5,7 @@
 The real spectra are ingested as any user would; the components, the references and the classifier
 are learned from simulated spectra alone. For each real star: the classes of its ten nearest
 simulated spectra on the map and in the features, the distance to each class in units of what is
-usual within it, the class that a classifier of simulated labels gives, and what the detectors found.
+usual within it, the class that a classifier of simulated labels gives, what the detectors found.
 """
 
 from __future__ import annotations

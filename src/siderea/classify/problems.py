@@ -18,7 +18,7 @@ MIN_SPIKES = 6
 """Spikes that make a spectrum problematic: a narrow emission line can look like one or two."""
 
 _MIN_GOOD = 0.3
-_CYCLES = (3, 60)
+_CYCLES = (3, 100)
 _AROUND = 15
 _RAYLEIGH_MEDIAN = 1.1774  # √(2 ln 2): of the amplitude of noise, in units of its error
 _SPIKE_SIGMA = 6.0
@@ -58,7 +58,7 @@ def oscillation(spectra: Spectra, reference: ArrayLike) -> Detection:
     """Measure the strongest wave in the continuum: fringes, or a reduction gone wrong.
 
     The weighted periodogram of flux minus reference, arm by arm, over whole numbers of cycles per
-    arm from 3 (fewer belong to the normalisation) to 60 (more are lines).
+    arm from 3 (fewer belong to the normalisation) to 100 (more are lines).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def oscillation(spectra: Spectra, reference: ArrayLike) -> Detection:
     -------
     Detection
         Amplitude of the strongest wave of all arms, as a share of the continuum. The error is what
-        photons give one amplitude, √(2/Σ ivar), or what the median of the amplitudes at similar
+        photons give one amplitude, or what the median of the amplitudes at similar
         frequencies implies, if that is more: lines and bands that the reference lacks raise them
         all, a wave stands out. It is the largest of many: its false alarms need a null sample.
     """
@@ -151,18 +151,27 @@ def _residual(spectra: Spectra, reference: ArrayLike) -> NDArray[np.float64]:
 
 
 def _strongest(residual: NDArray, ivar: NDArray) -> tuple[NDArray, NDArray]:
-    """Return amplitude and error (N,) of the strongest wave of one arm."""
+    """Return amplitude and error (N,) of the strongest wave of one arm.
+
+    The arm is tapered (Hann), lest a wave leak into the frequencies that it is compared with.
+    """
     n = residual.shape[1]
-    total = ivar.sum(axis=1)
+    taper = np.hanning(n + 2)[1:-1]
+    weight = ivar * taper
+    total = weight.sum(axis=1)
     usable = (total > 0) & ((ivar > 0).mean(axis=1) >= _MIN_GOOD)
-    mean = np.divide((ivar * residual).sum(axis=1), total, out=np.zeros(len(total)), where=usable)
-    power = np.abs(np.fft.rfft(ivar * (residual - mean[:, None]), axis=1))
-    first, last = _CYCLES[0], min(_CYCLES[1], n // 4)
     amplitude, error = np.full(len(total), np.nan), np.full(len(total), np.nan)
-    if last > first:
-        waves = 2.0 * power[usable, first : last + 1] / total[usable, None]
-        floor = median_filter(waves, size=(1, _AROUND), mode="nearest") / _RAYLEIGH_MEDIAN
-        sigma = np.maximum(np.sqrt(2.0 / total[usable])[:, None], floor)
-        best = (np.arange(len(waves)), (waves / sigma).argmax(axis=1))
-        amplitude[usable], error[usable] = waves[best], sigma[best]
+    first, last = _CYCLES[0], min(_CYCLES[1], n // 4)
+    if last <= first or not usable.any():
+        return amplitude, error
+    weight, total = weight[usable], total[usable, None]
+    mean = (weight * residual[usable]).sum(axis=1, keepdims=True) / total
+    power = np.abs(np.fft.rfft(weight * (residual[usable] - mean), axis=1))
+    waves = 2.0 * power[:, 1 : last + 1] / total  # the slowest serve for comparison only
+    photons = np.sqrt(2.0 * (weight * taper).sum(axis=1, keepdims=True)) / total
+    floor = median_filter(waves, size=(1, _AROUND), mode="nearest") / _RAYLEIGH_MEDIAN
+    sigma = np.maximum(photons, floor)
+    strongest = first - 1 + (waves / sigma)[:, first - 1 :].argmax(axis=1)
+    best = (np.arange(len(waves)), strongest)
+    amplitude[usable], error[usable] = waves[best], sigma[best]
     return amplitude, error
