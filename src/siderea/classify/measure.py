@@ -162,7 +162,8 @@ class Meter:
         random_state: int = 0,
     ) -> None:
         self._ever = (library.ivar > 0).any(axis=0)
-        library = library[self._usable(library)]
+        usable = self._usable(library)
+        library = library if usable.all() else library[usable]  # a copy is hundreds of MB
         n = len(library)
         if n < FEWEST:
             raise DataError(f"library: {n} usable spectra; expected {FEWEST} or more")

@@ -32,7 +32,7 @@ DETECTIONS = "class_detections"
 QUEUE = "label_queue"
 """Product: the spectra most worth a label, the best first."""
 
-LIBRARY = 4000
+LIBRARY = 3000
 """Largest random sample from which the detectors learn."""
 
 Progress = Callable[[int, int], None]
