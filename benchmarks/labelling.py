@@ -1,6 +1,6 @@
 """Classes of a simulated survey: detectors, neighbours on the map, and a few labels to all.
 
-    python benchmarks/labelling.py [--stars 4000] [--rare 2500] [--figures FOLDER] [--no-map]
+    python benchmarks/labelling.py [--stars 4000] [--rare 2500] [--figures FOLDER] [--steps ...]
 
 The survey has the classes as often as GALAH has them; the peculiar stars of a second one, in which
 they are common, are added, so that each class has enough members to count.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,11 @@ def neighbours(survey: MeasuredSurvey, folder: Path) -> None:
         near = NearestNeighbors(n_neighbors=11).fit(points).kneighbors(points)[1][:, 1:]
         votes = np.stack([(code[near] == one).sum(axis=1) for one in classes], axis=1)
         found = np.array(classes)[votes.argmax(axis=1)]
-        report(f"leave-one-out 10-NN, {space}", code, found, classes, folder, f"knn_{space}")
+        what = f"leave-one-out 10-NN, {space}"
+        report(what, code, found, classes, folder, f"knn_{space}")
+        of = told_apart(survey.truth)[rows]
+        names = [one for one in classes if one in set(code[of]) | set(found[of])]
+        report(f"{what}, clear spectra", code[of], found[of], names, folder, f"knn_{space}_clear")
 
 
 def report(
@@ -153,7 +158,7 @@ def main() -> None:
     parser.add_argument("--stars", type=int, default=4000)
     parser.add_argument("--rare", type=int, default=2500)
     parser.add_argument("--figures", type=Path, default=Path("figures"))
-    parser.add_argument("--no-map", action="store_true")
+    parser.add_argument("--steps", nargs="+", default=["detectors", "loop", "map"])
     arguments = parser.parse_args()
     start = time.process_time()
     survey = measured_survey(arguments.stars, arguments.rare)
@@ -161,16 +166,18 @@ def main() -> None:
     print(
         f"simulated and measured in {time.process_time() - start:.0f} CPU s: {counts}", flush=True
     )
-    detectors(survey)
-    problems(survey)
-    for clear in (True, False):
-        for queue in ("margin", "random"):
+    if "detectors" in arguments.steps:
+        detectors(survey)
+        problems(survey)
+    if "loop" in arguments.steps:
+        for clear, queue in product((True, False), ("margin", "random")):
+            seeds = range(5 if clear and queue == "margin" else 2)
             scores = [
                 loop(survey, arguments.figures, clear=clear, seed=seed, queue=queue)
-                for seed in range(5 if clear and queue == "margin" else 2)
+                for seed in seeds
             ]
             print(f"  mean of {len(scores)}: {np.mean(scores):.3f}, least {min(scores):.3f}")
-    if not arguments.no_map:
+    if "map" in arguments.steps:
         neighbours(survey, arguments.figures)
 
 

@@ -14,8 +14,8 @@ def test_counts_stand_in_the_cells_and_rates_on_the_margins():
     figure.canvas.draw()
     ax = figure.axes[0]
     words = {text.get_text() for text in ax.texts}
-    assert {"10", "80", "1.00", "0.89"} <= words
-    assert [one.get_text() for one in ax.get_xticklabels()] == ["NOR\n0.50", "BIN\n1.00"]
+    assert {"10", "80", "1.000", "0.889"} <= words
+    assert [one.get_text() for one in ax.get_xticklabels()] == ["NOR\n0.500", "BIN\n1.000"]
     assert "100 spectra, accuracy 0.900" in ax.get_title(loc="left")
     shown = np.asarray(ax.images[0].get_array())
     np.testing.assert_allclose(shown.sum(axis=1), 1.0)  # rows are shares of the true class

@@ -72,7 +72,8 @@ def test_asymmetry_tells_the_side(sunlike_spectrum):
 
 
 def test_the_swan_band_is_measured_through_any_spectrum(sunlike_spectrum):
-    reference = sunlike_spectrum(GRID)
+    # what is expected has a step of its own, as the molecular bands of a cool star make
+    reference = sunlike_spectrum(GRID) * np.where(GRID < 4740.0, 0.7, 1.0)
     band = band_profile(GRID, HEAD, tail=6.0, fwhm=HEAD / 28_000)
     check(swan_band(spectra(reference * (1 - 0.3 * band)), reference), 0.3)
     check(swan_band(spectra(reference), reference), 0.0)
@@ -158,7 +159,7 @@ def test_a_wave_in_the_continuum_is_found_with_its_amplitude(sunlike_spectrum, c
     broken = oscillation(spectra(reference + wave), reference)
     sound = oscillation(spectra(reference), reference)
     assert np.median(broken.value) == pytest.approx(0.03, rel=0.4)
-    assert broken.significance.min() > sound.significance.max()
+    assert broken.significance.min() > 3 * sound.significance.max()  # it does not hide itself
 
 
 def test_noise_beyond_the_errors_is_told_arm_by_arm(sunlike_spectrum):

@@ -149,4 +149,4 @@ def _margins(ax: Axes, table: NDArray, names: list[str]) -> None:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+    return f"{value:.3f}" if np.isfinite(value) else "–"
