@@ -50,6 +50,7 @@ _CLIP = (-0.5, 3.0)
 _MIN_GOOD = 0.5
 _BALMER_REACH = 10.0
 _TIO_REACH = 6.5
+_STILL = 0.3  # asinh of one sigma over three, nearly
 _FAR_OUT = 10.0
 _EDGE = 0.5  # Å: so that a window is seen to be covered
 
@@ -115,17 +116,21 @@ class Measurements:
         (N, K + L + D + 2) ndarray
             Scores of the principal components, the shape of the lines, the detections as
             asinh(significance / 3), linear where doubtful and slowly growing where certain, the
-            logarithm of the noise and asinh of the spikes. The columns after the first K are
-            scaled to the median scatter of these; what is not covered counts as nothing found. NaN
-            where the spectrum cannot be used.
+            logarithm of the noise and asinh(spikes / 3). The columns after the first K are scaled
+            to the median scatter of these, but never so far that what hardly varies looks like
+            something; what is not covered counts as nothing found. NaN where the spectrum cannot
+            be used.
         """
         others = [np.arcsinh(self.detections[name].significance / 3.0) for name in DETECTORS]
-        others += [np.log(np.maximum(self.noise, 0.1)), np.arcsinh(self.spikes.astype(float))]
+        others += [np.log(np.maximum(self.noise, 0.1)), np.arcsinh(self.spikes / 3.0)]
         table = np.nan_to_num(np.column_stack([self.line_shape, *others]))
         if not self.usable.any():
             return np.column_stack([self.features, table])
         unit = float(np.median(self.features[self.usable].std(axis=0)))
         scatter = table[self.usable].std(axis=0)
+        scatter[self.line_shape.shape[1] :] = np.maximum(
+            scatter[self.line_shape.shape[1] :], _STILL
+        )
         scale = np.divide(unit, scatter, out=np.zeros_like(scatter), where=scatter > 0)
         return np.column_stack([self.features, table * scale])
 

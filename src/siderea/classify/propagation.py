@@ -248,7 +248,7 @@ class LabelPropagator:
                 scores[test] = _scores_of(
                     _classifier(known[train], codes[train], penalty), known[test]
                 )
-            t = temperature(scores, codes, weight=weight)
+            t = temperature(scores, codes)
             likelihood = np.log(probabilities(scores, temperature=t))[np.arange(codes.size), codes]
             loss = -float((weight * likelihood).sum())
             if loss < best:
