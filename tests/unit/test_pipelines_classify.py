@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -270,3 +272,13 @@ def test_a_person_overrules_and_a_detector_speaks_where_the_classifier_says_norm
     assert found["source"].tolist() == ["propagated", "detector", "propagated", "human"]
     assert found["detected"].tolist() == ["", "LIR", "LIR", "LIR"]
     assert found["probability"].tolist() == [0.9, 1 - MAX_FALSE / 2, 0.8, 1.0]
+
+
+def test_one_spike_among_quiet_spectra_is_not_blown_up(measured):
+    """A column that hardly ever varies must not turn its one small value into a giant."""
+    spikes = np.zeros_like(measured.spikes)
+    spikes[50] = 1
+    table = replace(measured, spikes=spikes).for_classifier()
+    unit = np.median(measured.features[measured.usable].std(axis=0))
+    assert 0 < table[50, -1] < 2 * unit
+    assert np.isnan(table[BROKEN, 0])
