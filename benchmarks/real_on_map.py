@@ -5,8 +5,8 @@
 The real spectra are ingested as any user would; the components, the references and the classifier
 are learned from simulated spectra alone. For each real star: the classes of its ten nearest
 simulated spectra (WRD and TRI left out) on the map and in the features, the distance to each class
-in units of what is usual within it, the class that a classifier of simulated labels gives, what the
-detectors found.
+in units of what is usual among neighbours, the class that a classifier of simulated labels gives,
+what the detectors found.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from sklearn.neighbors import NearestNeighbors
 from siderea.classify.catalogue import CODES, LEAST
 from siderea.classify.detection import NullDistribution
 from siderea.classify.measure import Measurements
-from siderea.classify.novelty import Novelty
 from siderea.classify.propagation import LabelPropagator
 from siderea.classify.taxonomy import CLASSES, colour
 from siderea.embeddings.tsne import TSNEMap
@@ -102,7 +101,8 @@ def figure(places: np.ndarray, code: np.ndarray, real: np.ndarray, published: np
         first = False
     ax.set(xlabel="t-SNE 1", ylabel="t-SNE 2")
     ax.set_title(
-        f"Projection of {len(code):,} simulated and {len(real)} real GALAH spectra", loc="left"
+        f"Projection of {len(code):,} simulated spectra, {len(real)} real ones of GALAH placed on it",
+        loc="left",
     )
     ax.set_aspect("equal", adjustable="datalim")
     legend = ax.legend(loc="upper left", bbox_to_anchor=(0.0, -0.08), ncols=3)
@@ -132,20 +132,23 @@ def describe(
         f"distance of a real spectrum to its ten nearest simulated ones, in units of what is "
         f"usual among these (16, 50, 84 %): {np.percentile(gap, [16, 50, 84]).round(2)}"
     )
-    places = TSNEMap(random_state=0, n_jobs=1).fit_transform(scaled)
+    # placed one by one on the map of the simulated: mapped together, what the simulation lacks of
+    # the real instrument would gather the real ones on an island of their own
+    tsne = TSNEMap(random_state=0, n_jobs=1).fit(scaled[:n])
+    places = np.concatenate([tsne.embedding_, tsne.transform(scaled[n:])])
     near = {
         space: NearestNeighbors(n_neighbors=NEIGHBOURS).fit(p[:n]).kneighbors(p[n:])[1]
         for space, p in (("map", places), ("features", scaled))
     }
     classes = list(learner.classes_)
-    numbers = np.searchsorted(classes, code)
-    novelty = Novelty.fit(scaled[:n], numbers, k=5)
-    distance = np.stack([_ratio(novelty, scaled[n:], c) for c in range(len(classes))], axis=1)
+    distance = np.stack(
+        [_distance(scaled[:n][code == one], scaled[n:]) for one in classes], axis=1
+    ) / np.median(own)
     normal = (survey.classes == "NOR") & survey.natural
     detected = found_by_detectors(survey.measured, real, normal)
     print(
-        "published | star | map votes | feature votes | nearest classes (distance / usual) | "
-        "classifier | detected"
+        "published | star | map votes | feature votes | nearest classes (distance to five "
+        "members) | classifier | detected"
     )
     for row in np.argsort(published == "", kind="stable"):
         order = np.argsort(distance[row])[:3]
@@ -160,9 +163,8 @@ def describe(
     figure(places[:n], code, places[n:], published).savefig(path, dpi=130)
 
 
-def _ratio(novelty: Novelty, points: np.ndarray, c: int) -> np.ndarray:
-    search = NearestNeighbors(n_neighbors=novelty.k).fit(novelty.points[c])
-    return search.kneighbors(points)[0].mean(axis=1) / novelty.scales[c]
+def _distance(members: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return NearestNeighbors(n_neighbors=5).fit(members).kneighbors(points)[0].mean(axis=1)
 
 
 def main() -> None:
