@@ -101,7 +101,7 @@ def figure(places: np.ndarray, code: np.ndarray, real: np.ndarray, published: np
         first = False
     ax.set(xlabel="t-SNE 1", ylabel="t-SNE 2")
     ax.set_title(
-        f"Projection of {len(code):,} simulated spectra, {len(real)} real ones of GALAH placed on it",
+        f"Projection of {len(code):,} simulated spectra, {len(real)} real ones placed on it",
         loc="left",
     )
     ax.set_aspect("equal", adjustable="datalim")
