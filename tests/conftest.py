@@ -100,7 +100,7 @@ def mock_star():
     return write_mock_star
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sunlike_spectrum():
     """Return the function behind the mock stars: wavelengths at rest (air) to normalised flux."""
     return sunlike

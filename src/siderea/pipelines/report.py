@@ -66,6 +66,7 @@ def _content(store: SurveyStore, colour: str | None) -> dict[str, Any]:
         "arms": _arms(store),
         "flags": _flags(store.catalogue),
         "maps": [_map(store, name, colour) for name in _maps(store)],
+        "classes": _classes(store),
         "example": _image(png(example_figure(store))),
         "example_caption": "Spectra across the range of signal to noise, "
         "shifted in flux; masked pixels are not drawn.",
@@ -158,6 +159,19 @@ def _flags(table: pd.DataFrame) -> list[tuple[str, str]]:
     values = table["flags"].to_numpy(dtype=np.int64)
     counts = [(flag.name or "", int(np.count_nonzero(values & int(flag)))) for flag in SpectrumFlag]
     return [(name, f"{count:,}") for name, count in counts if count]
+
+
+def _classes(store: SurveyStore) -> list[tuple[str, str, str]]:
+    """Return code, meaning and number of spectra of each class, where the store was classified."""
+    if "classes" not in store.products:
+        return []
+    from siderea.classify.taxonomy import meaning  # only a classified store needs it
+
+    counts = store.product("classes")["class"].fillna("").value_counts()
+    return [
+        (code or "none", meaning(code) if code else "nothing speaks for a class", f"{n:,}")
+        for code, n in counts.items()
+    ]
 
 
 def _failures(store: SurveyStore) -> list[tuple[str, str]]:
