@@ -18,7 +18,14 @@ def test_the_demo_goes_through_the_whole_job(shown):
     _, result = shown
     store = SurveyStore.open(result.store)
     assert len(store) == 60
-    assert store.products == ("pca", "truth", "tsne", "tsne_classes")
+    assert store.products == (
+        "class_detections",
+        "classes",
+        "pca",
+        "truth",
+        "tsne",
+        "tsne_classes",
+    )
     assert result.report.stat().st_size > 100_000
     truth, table = store.product("truth"), store.catalogue
     assert truth["id"].tolist() == table["id"].tolist()
@@ -37,6 +44,15 @@ def test_what_is_wrong_in_the_files_is_found_by_the_ingest(shown):
     ):
         there = (truth["problem"] == problem).to_numpy()
         assert (((flags & int(flag)) > 0) == there).all()
+
+
+def test_the_report_shows_classes_light_curves_and_labels(shown):
+    folder, result = shown
+    page = result.report.read_text(encoding="utf-8")
+    for title in ("Classes", "Eclipsing binaries", "Labels from photometry"):
+        assert f"<h2>{title}</h2>" in page
+    assert (folder / "lightcurves" / "lightcurves.parquet").is_file()
+    assert (folder / "photometry_model.safetensors").is_file()
 
 
 def test_a_second_demo_replaces_the_first(shown):

@@ -39,6 +39,34 @@ def run(monkeypatch, capsys, *arguments):
     return left.value.code or 0, captured.out, captured.err
 
 
+def test_labels_may_stand_in_a_table_of_their_own(folder, monkeypatch, capsys):
+    stars = pd.read_csv(folder / "stars.csv")
+    names = ["teff", "fe_h", "logg"]
+    write_table(stars.drop(columns=names), folder / "colours.csv")
+    write_table(stars[["id", *names]].iloc[::-1], folder / "labels.csv")
+    scores = []
+    for more in (["stars.csv"], ["colours.csv", "--labels", folder / "labels.csv"]):
+        table, *options = more
+        model = folder / "apart"
+        arguments = [folder / table, "--output", model, "--epochs", 1, *options]
+        code, out, err = run(monkeypatch, capsys, "train", *arguments)
+        assert code == 0, err
+        scores.append(out.split("figure")[0])
+    assert scores[0] == scores[1]
+
+
+def test_labels_of_other_stars_are_one_line(folder, monkeypatch, capsys):
+    stars = pd.read_csv(folder / "stars.csv")
+    write_table(stars.assign(id="x" + stars["id"])[["id", "teff"]], folder / "others.csv")
+    write_table(stars[["id", "mag_sdss_u"]], folder / "nolabels.csv")
+    for name, found in (("others", "none of the stars"), ("nolabels", "expected id and some of")):
+        arguments = [folder / "stars.csv", "--output", folder / "m", "--labels"]
+        code, _, err = run(monkeypatch, capsys, "train", *arguments, folder / f"{name}.csv")
+        assert code == 2
+        assert found in err
+        assert err.count("\n") == 1
+
+
 def test_train_predict_impute(folder, monkeypatch, capsys):
     model = folder / "model"
     code, out, err = run(

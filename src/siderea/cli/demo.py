@@ -15,10 +15,11 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the survey.")] = 1,
 ) -> None:
-    """Simulate a survey of the Milky Way, ingest its files, map it and write a report.
+    """Simulate a survey of the Milky Way, ingest its files, map and classify it, write a report.
 
     Its binaries, fast rotators, emission-line, carbon and lithium stars and spoiled spectra are all
     known (product truth). Every step is the call that a real survey goes through.
+    Beside them: eclipsing light curves fitted and grouped, labels from colours.
 
     Memory: below 1 GiB. Time: about a minute for 400 stars on two cores.
     """

@@ -27,6 +27,9 @@ class Filling(StrEnum):
 def train(
     table: Annotated[Path, typer.Argument(help="Columns mag_BAND, mag_BAND_err and labels.")],
     output: Annotated[Path, typer.Option(help="Name of the model.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Table of id and labels, if they are not in TABLE.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs (default: 60).")] = None,
     find_rate: Annotated[bool, typer.Option(help="Ask the learning-rate finder first.")] = False,
     deredden: Annotated[bool, typer.Option(help="Remove extinction by the column ebv.")] = False,
@@ -37,7 +40,7 @@ def train(
 ) -> None:
     """Train networks on a table of stars whose labels are known.
 
-    Labels: teff [K], fe_h, logg [dex], any of them, with teff_err and so on where known. Also used
+    Labels: teff (K), fe_h, logg (dex), any of them, with teff_err and so on where known. Also used
     where present: ebv, parallax, parallax_err; star_id, ra, dec (to hold out whole stars and sky
     blocks). Writes NAME.safetensors, NAME.json and figures beside them.
 
@@ -48,6 +51,7 @@ def train(
     result = run(
         table,
         output,
+        labels=labels,
         max_epochs=epochs,
         find_rate=find_rate,
         dereddened=deredden,

@@ -13,6 +13,7 @@ from siderea.data import Photometry
 from siderea.errors import DataError
 from siderea.figures import labels as figures
 from siderea.io import artefacts
+from siderea.io.catalogue import read_table
 from siderea.io.files import atomic_write
 from siderea.io.photometry_table import read_photometry, write_table
 from siderea.photometry.extinction import deredden
@@ -64,6 +65,7 @@ def train(
     table: str | Path,
     output: str | Path,
     *,
+    labels: str | Path | None = None,
     max_epochs: int | None = None,
     find_rate: bool = False,
     dereddened: bool = False,
@@ -79,6 +81,8 @@ def train(
         ``_err``; optionally ``ebv``, ``parallax``, ``parallax_err``, ``star_id``, ``ra``, ``dec``.
     output : path-like
         Name of the model.
+    labels : path-like, optional
+        A table of ``id`` and labels, where they are not in ``table`` itself.
     max_epochs : int, optional
         Epochs of the cycle.
     find_rate : bool
@@ -95,6 +99,8 @@ def train(
     Trained
     """
     photometry = _read(table, dereddened=dereddened)
+    if labels is not None:
+        photometry = replace(photometry, table=_labelled(photometry.table, labels))
     settings = TrainingSettings(learning_rate="find" if find_rate else 4e-3)
     if max_epochs is not None:
         settings = replace(settings, max_epochs=max_epochs)
@@ -107,6 +113,20 @@ def train(
     weights, _ = artefacts.save(output, arrays, metadata)
     drawn = _draw(model, photometry.table, weights)
     return Trained(weights, len(photometry), scores, drawn)
+
+
+def _labelled(stars: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Return the table of the stars with the labels of another one, NaN where it lacks a star."""
+    table = read_table(path)
+    wanted = [f"{name}{end}" for name in ("teff", "fe_h", "logg") for end in ("", "_err")]
+    found = [name for name in wanted if name in table]
+    if "id" not in table or not found:
+        columns = ", ".join(map(str, table.columns))
+        raise DataError(f"{path}: found {columns}; expected id and some of {', '.join(wanted)}")
+    known = table.assign(id=table["id"].astype(str)).drop_duplicates("id").set_index("id")[found]
+    if not stars["id"].isin(known.index).any():
+        raise DataError(f"{path}: found none of the stars of the photometry; expected the same ids")
+    return stars.drop(columns=found, errors="ignore").join(known, on="id")
 
 
 def load_network(path: str | Path) -> tuple[LabelNetwork, bool]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,33 @@ from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
 from siderea.pipelines.draw import example_figure, map_figure, png
 
-__all__ = ["write_report"]
+__all__ = ["Section", "write_report"]
 
 _MOST_FAILURES = 20
 
 
+@dataclass(frozen=True)
+class Section:
+    """A figure that another job made, to stand in the report.
+
+    Parameters
+    ----------
+    title, caption : str
+    figure : Path
+        PNG.
+    """
+
+    title: str
+    figure: Path
+    caption: str
+
+
 def write_report(
-    path: str | Path, *, output: str | Path = "report.html", colour: str | None = None
+    path: str | Path,
+    *,
+    output: str | Path = "report.html",
+    colour: str | None = None,
+    sections: Sequence[Section] = (),
 ) -> Path:
     """Write the report of a store.
 
@@ -35,6 +57,8 @@ def write_report(
         The HTML file; its folder is made if need be.
     colour : str, optional
         Catalogue column that colours the maps.
+    sections : sequence of Section
+        Results of other jobs, after those of the store.
 
     Returns
     -------
@@ -49,7 +73,9 @@ def write_report(
     output = Path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     pages = Environment(loader=PackageLoader("siderea.pipelines"), autoescape=True)
-    html = pages.get_template("report.html").render(_content(store, colour))
+    html = pages.get_template("report.html").render(
+        _content(store, colour), sections=[_section(section) for section in sections]
+    )
     with atomic_write(output, "w") as handle:
         handle.write(html)
     return output
@@ -79,6 +105,14 @@ def _content(store: SurveyStore, colour: str | None) -> dict[str, Any]:
             if value
         ],
         "version": siderea.__version__,
+    }
+
+
+def _section(section: Section) -> dict[str, str]:
+    return {
+        "title": section.title,
+        "caption": section.caption,
+        "image": _image(section.figure.read_bytes()),
     }
 
 
