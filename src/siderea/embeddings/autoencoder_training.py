@@ -30,6 +30,9 @@ Heard = Callable[[int, int, float], object]
 """Called after every epoch with (epochs made, at most, validation loss)."""
 
 _RATE_STEPS = 50
+_RATE_SKIP = 10
+"""Steps of the range test, and those at its start whose running mean of the loss is too low."""
+
 _RATES = (3e-4, 5e-3)
 """The rate that is found is kept within these: the range test sees few steps, and is noisy."""
 
@@ -237,11 +240,11 @@ def _found_rate(
             attr_name="rate",
             update_attr=False,
         )
-    if found is None or not np.isfinite(found.results["loss"]).any():
+    if found is None or not np.isfinite(found.results["loss"][_RATE_SKIP:]).any():
         return _DEFAULT_RATE
     # A tenth of the rate of the lowest loss: the steepest fall, which Lightning itself suggests,
     # is often among the first, tiny rates where the loss only flutters.
-    lowest = found.results["lr"][int(np.nanargmin(found.results["loss"]))]
+    lowest = found.results["lr"][_RATE_SKIP:][np.nanargmin(found.results["loss"][_RATE_SKIP:])]
     return float(np.clip(lowest / 10, *_RATES))
 
 
