@@ -69,6 +69,6 @@ def test_too_few_islands_are_topped_up_by_the_loosest_points():
     sea = rng.uniform(-10, 10, (400, 2))
     X = rng.normal(0, 1, (400, 5))
     X[:10] *= 20
-    chosen = standing_apart(sea, kneighbours(X, 10), least_share=0.05)
+    chosen = standing_apart(sea, kneighbours(X, 10), least=20)
     assert chosen.sum() == 20
     assert chosen[:10].all()

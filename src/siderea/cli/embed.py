@@ -15,7 +15,13 @@ class Method(StrEnum):
     """Methods of dimensionality reduction."""
 
     tsne = "tsne"
+    umap = "umap"
     pca = "pca"
+    isomap = "isomap"
+    lle = "lle"
+    spectral = "spectral"
+    sammon = "sammon"
+    mds = "mds"
 
 
 def run(
@@ -28,6 +34,14 @@ def run(
         str | None, typer.Option(help="Arms to use, comma-separated (default: all).")
     ] = None,
     components: Annotated[int, typer.Option(help="Principal components that are kept.")] = 50,
+    autoencoder: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Map an autoencoder's K neurons, not the components."),
+    ] = None,
+    passes: Annotated[
+        int,
+        typer.Option(min=1, max=2, help="2: t-SNE once more of what stands apart, alone."),
+    ] = 1,
     perplexity: Annotated[float, typer.Option(help="Perplexity of t-SNE.")] = 30.0,
     colour: Annotated[
         str | None, typer.Option(help="Catalogue column that colours the figure.")
@@ -55,6 +69,8 @@ def run(
             name=name,
             arms=tuple(arms.replace(" ", "").split(",")) if arms else None,
             n_components=components,
+            autoencoder=autoencoder,
+            passes=passes,
             perplexity=perplexity,
             colour=colour,
             random_state=seed,

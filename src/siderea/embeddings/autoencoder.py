@@ -81,6 +81,8 @@ class SpectrumAutoencoder(TransformerMixin, BaseEstimator):
         What the training started with.
     n_features_in_, n_samples_ : int
         Pixels P, and spectra trained on.
+    training_set_ : str
+        Hash of the parameters and of a sample of the spectra.
 
     Notes
     -----
@@ -189,13 +191,14 @@ class SpectrumAutoencoder(TransformerMixin, BaseEstimator):
         self._check_parameters()
         absorbed, weight = self._gathered(chunks, arms)
         network = self._new_network(absorbed, weight)
+        self.training_set_ = self._fingerprint(absorbed, weight)
         schedule = Schedule(
             self.learning_rate,
             self.batch_size,
             self.max_epochs,
             self.patience,
             self.random_state,
-            self._fingerprint(absorbed, weight),
+            self.training_set_,
         )
         self.history_, self.learning_rate_ = train(
             network, absorbed, weight, schedule, checkpoint=checkpoint, heard=callback
@@ -274,6 +277,7 @@ class SpectrumAutoencoder(TransformerMixin, BaseEstimator):
             "arms": [[arm.start, arm.stop] for arm in self.bins_.arms],
             "n_features_in": self.n_features_in_,
             "n_samples": self.n_samples_,
+            "training_set": self.training_set_,
             "learning_rate": self.learning_rate_,
             "history": [list(losses) for losses in self.history_],
         }
@@ -296,6 +300,7 @@ class SpectrumAutoencoder(TransformerMixin, BaseEstimator):
         self.latent_dim_ = metadata["latent_dim"]
         self.n_features_in_, self.n_samples_ = metadata["n_features_in"], metadata["n_samples"]
         self.learning_rate_ = metadata["learning_rate"]
+        self.training_set_ = metadata["training_set"]
         self.history_ = [(a, b) for a, b in metadata["history"]]
         blocks = [
             self._new_block(

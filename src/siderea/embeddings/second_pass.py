@@ -65,13 +65,13 @@ def standing_apart(
     found: Neighbours,
     *,
     main_share: float = 0.05,
-    least_share: float = 0.05,
+    least: int = 0,
 ) -> NDArray[np.bool_]:
     """Choose the points of the second pass.
 
-    The `islands` of the map and, where those are fewer than ``least_share`` of the points, the
-    loosest others: those whose neighbours in the space of the features are the most distant.
-    A noisy spectrum is loose too.
+    The `islands` of the map and, where those are fewer than ``least`` points, the loosest others:
+    those whose neighbours in the space of the features are the most distant. A noisy spectrum is
+    loose too.
 
     Parameters
     ----------
@@ -81,15 +81,15 @@ def standing_apart(
         Neighbours of the N points in the space of the features.
     main_share : float
         See `islands`.
-    least_share : float
-        Smallest share of the points that is chosen.
+    least : int
+        Smallest number of points that is chosen.
 
     Returns
     -------
     (N,) ndarray of bool
     """
     chosen = islands(places, main_share=main_share)
-    lacking = int(np.ceil(least_share * chosen.size)) - int(chosen.sum())
+    lacking = min(least, chosen.size) - int(chosen.sum())
     if lacking > 0:
         looseness = np.where(chosen, -1.0, found.distances.mean(axis=1))
         chosen[np.argsort(-looseness, kind="stable")[:lacking]] = True

@@ -169,7 +169,7 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         found = self._make(points, callback)
         if self.passes == 2:
             chosen = (
-                standing_apart(self.embedding_, found)
+                standing_apart(self.embedding_, found, least=self._least_apart(len(points)))
                 if apart is None
                 else np.array(apart, dtype=bool)
             )
@@ -193,6 +193,10 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         self.kl_divergence_ = float(layout.kl_divergence)
         self.perplexity_ = float(perplexity)
         return found
+
+    def _least_apart(self, n: int) -> int:
+        """Return how many of n points a second pass takes at least: 5 %, and a neighbourhood."""
+        return max(n // 20, min(int(3 * self.perplexity) + 2, n // 2), _SMALLEST)
 
     def _map_again(
         self, points: NDArray[np.float32], chosen: NDArray[np.bool_], callback: Progress | None
