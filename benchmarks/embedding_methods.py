@@ -3,8 +3,8 @@
     python benchmarks/embedding_methods.py [--stars 3000] [--output docs/images]
 
 A cluster among field stars, in simulated spectra of one arm (6480-6735 Å): a metal-poor one that
-nothing in the field resembles, and one of solar composition that only its common age and metallicity
-set apart. Features: 20 principal components.
+nothing in the field resembles, and one of solar composition that hardly differs from the field.
+Features: 20 principal components.
 """
 
 from __future__ import annotations

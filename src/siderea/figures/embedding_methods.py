@@ -68,9 +68,9 @@ def _panel(ax: Axes, places: NDArray, marks: NDArray) -> None:
     if places.shape != (marks.size, 2):
         raise DataError(f"places: found shape {places.shape}; expected ({marks.size}, 2)")
     n = marks.size
-    options = {"linewidths": 0, "rasterized": n > _RASTER}
-    ax.scatter(*places[~marks].T, s=max(0.4, 2500 / n), color=MISSING, **options)
-    ax.scatter(*places[marks].T, s=5, color=ACCENT, **options)
+    for rows, size, colour in ((~marks, max(0.4, 2500 / n), MISSING), (marks, 5.0, ACCENT)):
+        x, y = places[rows].T
+        ax.scatter(x, y, s=size, color=colour, linewidths=0, rasterized=n > _RASTER)
     ax.set(xticks=[], yticks=[])
     ax.set_aspect("equal", adjustable="datalim")
     for spine in ax.spines.values():
