@@ -3,8 +3,8 @@
     python benchmarks/survey_map.py [--spectra 50000] [--pixels 16384] [--latent 100] [--tsne-only]
 
 Spectra come in chunks, as from a store, each chunk made when it is asked for; the time to make them
-is not counted. They are smooth functions of six parameters with 300 lines, shifted lines of a second
-star in a tenth of them, and noise of S/N 30 to 100: enough structure to train on, cheap to make.
+is not counted. They are smooth functions of six parameters with 300 lines, the shifted lines of a
+second star in a tenth of them, and noise of S/N 30 to 100.
 """
 
 from __future__ import annotations

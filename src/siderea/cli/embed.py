@@ -53,10 +53,13 @@ def run(
 ) -> None:
     """Make a map: a product of coordinates, a figure, and the report brought up to date.
 
-    Spectra are reduced by PCA, streamed chunk by chunk; t-SNE maps the components.
+    Spectra are reduced by PCA or an autoencoder, streamed chunk by chunk, and these features are
+    mapped. Isomap, LLE and spectral embedding map 5,000 to 10,000 of them, MDS and Sammon 2,000,
+    and place the others among these. A stopped autoencoder goes on when the command is run again.
 
-    Memory: PCA a few chunks whatever the size; t-SNE 100 MB at 20,000 spectra.
-    Time: for t-SNE 3 to 8 s of processor time per thousand spectra, up to 20,000 of them.
+    Memory: PCA a few chunks whatever the size; an autoencoder 4 bytes per bin (4,096 of them) and
+    spectrum, 100,000 spectra at most; t-SNE 100 MB at 20,000 spectra.
+    Time: for t-SNE about 2 s of processor time per thousand spectra.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.embed import embed

@@ -1,7 +1,7 @@
 """The autoencoder: a hundred numbers per spectrum, learnt from the survey's own spectra.
 
-Its bottleneck is what t-SNE and the classifiers work on (compare Čotar et al. 2021, MNRAS 500,
-4849). Bad pixels count nothing, good ones by their inverse variance.
+Its bottleneck is what t-SNE and the classifiers work on. Bad pixels count nothing, good ones by
+their inverse variance.
 """
 
 from __future__ import annotations
