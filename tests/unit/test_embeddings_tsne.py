@@ -44,6 +44,7 @@ def test_map_is_centred_on_its_bounding_box(fitted):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_same_seed_same_map(n_jobs, monkeypatch):
     monkeypatch.setattr(tsne, "_SERIAL_MAX", 0)
+    monkeypatch.setattr(tsne, "_ANNEALING", ((1.0, 50),))
     X, _ = groups(100)
     first = TSNEMap(n_jobs=n_jobs, random_state=4, n_iter=20)
     again = TSNEMap(n_jobs=n_jobs, random_state=4, n_iter=20)
