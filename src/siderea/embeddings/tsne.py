@@ -167,6 +167,8 @@ class TSNEMap(TransformerMixin, BaseEstimator):
                 f"expected ({len(points)},) with passes=2"
             )
         found = self._make(points, callback)
+        for old in ("second_pass_", "second_embedding_"):  # of an earlier fit
+            vars(self).pop(old, None)
         if self.passes == 2:
             chosen = (
                 standing_apart(self.embedding_, found, least=self._least_apart(len(points)))
@@ -249,7 +251,7 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         places = np.asarray(embedding, dtype=np.float64)
         if places.shape != (len(points), 2) or not np.isfinite(places).all():
             raise DataError(f"embedding: found {places.shape}; expected finite ({len(points)}, 2)")
-        self._index = self._new_index(points, 1)
+        self._index = self._new_index(points, min(len(points) - 1, int(3 * self.perplexity)))
         self.embedding_ = places
         return self
 
