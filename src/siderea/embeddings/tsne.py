@@ -168,7 +168,7 @@ class TSNEMap(TransformerMixin, BaseEstimator):
             )
         found = self._make(points, callback)
         for old in ("second_pass_", "second_embedding_"):  # of an earlier fit
-            vars(self).pop(old, None)
+            self.__dict__.pop(old, None)
         if self.passes == 2:
             chosen = (
                 standing_apart(self.embedding_, found, least=self._least_apart(len(points)))
