@@ -2,9 +2,9 @@
 
 `pca` (out of core, with bad pixels; on `subspace`), `autoencoder` (on `binning`, `training_sample`,
 `autoencoder_network`, `autoencoder_training`), `tsne` (a map that new spectra can be placed on, in
-one or two passes; on `neighbours`, `affinities`, `repulsion`, `second_pass`, `placing`), `manifold`
-(Isomap, LLE, spectral embedding, UMAP and, on `stress`, metric scaling and Sammon's mapping),
-`table_features` (columns of a catalogue as points), `quality` (what a map keeps).
+one or two passes; on `neighbours`, `affinities`, `repulsion`, `descent`, `second_pass`, `placing`),
+`manifold` (Isomap, LLE, spectral embedding, UMAP and, on `stress`, metric scaling and Sammon's
+mapping), `table_features` (columns of a catalogue as points), `quality` (what a map keeps).
 """
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "autoencoder_network",
     "autoencoder_training",
     "binning",
+    "descent",
     "manifold",
     "neighbours",
     "pca",

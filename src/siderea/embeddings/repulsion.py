@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from openTSNE import _tsne
 from scipy import fft
 
 __all__ = ["GridRepulsion"]
@@ -35,7 +34,7 @@ _STEP_NODES = 32
 
 
 class GridRepulsion:
-    """The gradient of a map by its points, for openTSNE's ``negative_gradient_method``.
+    """The repulsion of a map's points: call it with their places.
 
     Parameters
     ----------
@@ -54,38 +53,7 @@ class GridRepulsion:
         self._shape = (0, 0)
         self._kernels: list[NDArray] = []
 
-    def __call__(
-        self,
-        embedding: NDArray,
-        P: sp.csr_matrix,
-        *,
-        dof: float,
-        bh_params: dict[str, float],
-        fft_params: dict[str, float],
-        reference_embedding: NDArray | None,
-        n_jobs: int,
-        should_eval_error: bool,
-    ) -> tuple[float, NDArray]:
-        """Return the Kullback-Leibler divergence (if it is asked for) and the gradient (N, 2)."""
-        places = np.ascontiguousarray(embedding.view(np.ndarray))
-        total, gradient = self.repulsion(places)
-        gradient *= -1.0 / total
-        attraction, divergence = _tsne.estimate_positive_gradient_nn(
-            P.indices,
-            P.indptr,
-            P.data,
-            places,
-            places,
-            gradient,
-            dof,
-            num_threads=n_jobs,
-            should_eval_error=should_eval_error,
-        )
-        if should_eval_error:
-            divergence += attraction * np.log(total + np.finfo(float).eps)
-        return divergence, gradient
-
-    def repulsion(self, places: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def __call__(self, places: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return Σ_{i≠j} q_ij and Σ_j q_ij² (y_i − y_j), with q_ij = 1/(1 + |y_i − y_j|²).
 
         Parameters

@@ -1,9 +1,9 @@
 """The t-SNE map of a sample, and the places of new spectra on it.
 
-t-SNE (van der Maaten & Hinton 2008, J. Mach. Learn. Res. 9, 2579) as computed by openTSNE (Poličar,
+t-SNE (van der Maaten & Hinton 2008, J. Mach. Learn. Res. 9, 2579) on parts of openTSNE (Poličar,
 Stražar & Zupan 2024, J. Stat. Softw. 109, 1), with our own neighbours (faiss), order of the points
-(neighbours lie near each other in memory), repulsion (`repulsion`), annealing of the exaggeration,
-and new points that meet a frozen map, each for itself.
+(neighbours lie near each other in memory), repulsion, descent with annealed exaggeration, and new
+points that meet a frozen map, each for itself.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Self
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from openTSNE import TSNEEmbedding
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
-from siderea.embeddings.affinities import KnownAffinities, ordered_affinities
+from siderea.embeddings.affinities import ordered_affinities
+from siderea.embeddings.descent import Descent, tree_repulsion
 from siderea.embeddings.neighbours import FaissIndex, Neighbours, finite_rows
 from siderea.embeddings.placing import place
 from siderea.embeddings.repulsion import GridRepulsion
@@ -51,7 +51,7 @@ rest at 1, momentum 0.8) came to 2.26 in 650."""
 _START_STD = 1e-4
 """Spread of the starting positions along the first axis, as in openTSNE."""
 
-_AUTO_MIN, _AUTO_MAX, _AUTO_GAIN = 200, 500, 1e-2
+_AUTO_MIN, _AUTO_MAX, _AUTO_GAIN = 200, 400, 1e-2
 """``n_iter=None``: at least, at most, and the relative gain in a step below which it ends."""
 
 _TREE_MAX = 2_000
@@ -81,7 +81,7 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         of it for 50 each.
     n_iter : int, optional
         Iterations after those 300. By default the descent ends when the divergence falls by less
-        than 1 % in 50 iterations, after 200 to 500 of them; more make a large map a little better.
+        than 1 % in 50 iterations, after 200 to 400 of them; more make a large map a little better.
     random_state : int
         Seed; the same seed and ``n_jobs`` give the same map.
     n_jobs : int
@@ -187,12 +187,13 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         found = self._index.build()
         order, P = ordered_affinities(found, perplexity, threads=threads)
         start = _start(points, self.random_state)[order]
-        layout = TSNEEmbedding(start, KnownAffinities(P), n_jobs=threads)
-        self.n_iter_ = self._descend(layout, callback)
-        embedding = np.empty(layout.shape)
-        embedding[order] = np.asarray(layout)
+        few = len(points) <= _TREE_MAX
+        repulsion = tree_repulsion(threads) if few else GridRepulsion(threads)
+        descent = Descent(start, P, repulsion, threads=threads)
+        self.n_iter_, self.kl_divergence_ = self._descend(descent, callback)
+        embedding = np.empty_like(descent.places)
+        embedding[order] = descent.places
         self.embedding_ = _centred(embedding)
-        self.kl_divergence_ = float(layout.kl_divergence)
         self.perplexity_ = float(perplexity)
         return found
 
@@ -355,31 +356,22 @@ class TSNEMap(TransformerMixin, BaseEstimator):
         )
         return largest
 
-    def _descend(self, layout: TSNEEmbedding, callback: Progress | None) -> int:
-        """Move the points, in place; return the number of iterations made."""
-        repulsion = (
-            "bh" if len(layout) <= _TREE_MAX else GridRepulsion(self._threads_for(len(layout)))
-        )
-        made, before = 0, np.inf
+    def _descend(self, descent: Descent, callback: Progress | None) -> tuple[int, float]:
+        """Move the points; return the number of iterations made, and the divergence."""
+        made, divergence = 0, np.inf
         for exaggeration, momentum, step in self._schedule():
-            layout.optimize(
-                step,
-                inplace=True,
-                exaggeration=exaggeration,
-                momentum=momentum,
-                negative_gradient_method=repulsion,
-            )
+            before = divergence
+            divergence = descent.run(step, exaggeration=exaggeration, momentum=momentum)
             made += step
             if callback is not None:
-                callback(made, float(layout.kl_divergence))
-            gain = (before - layout.kl_divergence) / abs(layout.kl_divergence)
+                callback(made, divergence)
+            gain = (before - divergence) / abs(divergence)
             settled = made >= _EARLY_ITERATIONS + _AUTO_MIN and gain < _AUTO_GAIN
             if self.n_iter is None and settled:
                 break
-            before = layout.kl_divergence
-        return made
+        return made, divergence
 
-    def _schedule(self) -> Iterator[tuple[float | None, float, int]]:
+    def _schedule(self) -> Iterator[tuple[float, float, int]]:
         """Yield exaggeration, momentum and number of iterations of each step of the descent."""
         for share, held in _ANNEALING:
             momentum = _MOMENTUM_EARLY if share == 1 else _MOMENTUM
@@ -387,7 +379,7 @@ class TSNEMap(TransformerMixin, BaseEstimator):
                 yield max(share * self.early_exaggeration, 1.0), momentum, _STEP
         left = _AUTO_MAX if self.n_iter is None else self.n_iter
         while left > 0:
-            yield None, _MOMENTUM, min(_STEP, left)
+            yield 1.0, _MOMENTUM, min(_STEP, left)
             left -= _STEP
 
 

@@ -16,6 +16,10 @@ __all__ = ["embedding_methods"]
 
 _RASTER = 5_000
 
+_SHOWN = 99.5
+"""Percentile of either coordinate up to which places are shown: spectral methods throw a few points
+far away, and would show nothing else."""
+
 
 @style()
 def embedding_methods(
@@ -39,7 +43,8 @@ def embedding_methods(
     Returns
     -------
     matplotlib.figure.Figure
-        The figure. Places are not in units that mean anything, so the axes have no scale.
+        The figure. Places are not in units that mean anything: the axes have no scale, and show the
+        central 99 % of either coordinate.
 
     Raises
     ------
@@ -71,7 +76,9 @@ def _panel(ax: Axes, places: NDArray, marks: NDArray) -> None:
     for rows, size, colour in ((~marks, max(0.4, 2500 / n), MISSING), (marks, 5.0, ACCENT)):
         x, y = places[rows].T
         ax.scatter(x, y, s=size, color=colour, linewidths=0, rasterized=n > _RASTER)
-    ax.set(xticks=[], yticks=[])
-    ax.set_aspect("equal", adjustable="datalim")
+    low, high = np.percentile(places, [100 - _SHOWN, _SHOWN], axis=0)
+    margin = 0.08 * np.maximum(high - low, 1e-9)
+    (left, bottom), (right, top) = low - margin, high + margin
+    ax.set(xticks=[], yticks=[], xlim=(left, right), ylim=(bottom, top))
     for spine in ax.spines.values():
         spine.set_visible(True)
