@@ -59,7 +59,7 @@ def run(
 
     Memory: PCA a few chunks whatever the size; an autoencoder 4 bytes per bin (4,096 of them) and
     spectrum, 100,000 spectra at most; t-SNE 100 MB at 20,000 spectra.
-    Time: for t-SNE about 2 s of processor time per thousand spectra.
+    Time: for t-SNE 1.2 s of processor time per thousand spectra; for an autoencoder 5 s.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.embed import embed
