@@ -37,6 +37,14 @@ def by_siderea(points: np.ndarray, threads: int) -> tuple[np.ndarray, float, int
     return tsne.fit_transform(points), tsne.kl_divergence_, tsne.n_iter_
 
 
+def by_opentsne_defaults(points: np.ndarray, threads: int) -> tuple[np.ndarray, float, int]:
+    """As called by hand: every parameter at its default but the seed (it then uses one thread)."""
+    from openTSNE import TSNE
+
+    layout = TSNE(random_state=0).fit(points)
+    return np.asarray(layout), float(layout.kl_divergence), 750
+
+
 def by_opentsne(points: np.ndarray, threads: int) -> tuple[np.ndarray, float, int]:
     from openTSNE import TSNE
 
@@ -51,7 +59,12 @@ def by_sklearn(points: np.ndarray, threads: int) -> tuple[np.ndarray, float, int
     return tsne.fit_transform(points), float(tsne.kl_divergence_), int(tsne.n_iter_)
 
 
-ENGINES = {"siderea": by_siderea, "opentsne": by_opentsne, "sklearn": by_sklearn}
+ENGINES = {
+    "siderea": by_siderea,
+    "opentsne-defaults": by_opentsne_defaults,
+    "opentsne": by_opentsne,
+    "sklearn": by_sklearn,
+}
 
 
 def _run(name: str, n: int, threads: int, pipe: Any) -> None:

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness as reference
 
-from siderea.embeddings.quality import continuity, neighbour_recall, trustworthiness
+from siderea.embeddings.quality import (
+    class_purity,
+    continuity,
+    neighbour_recall,
+    neighbours_vote,
+    shepard_correlation,
+    trustworthiness,
+)
 from siderea.errors import DataError
 
 
@@ -54,3 +61,29 @@ def test_errors_say_what_was_found(pair):
         neighbour_recall(X, Y[1:])
     with pytest.raises(DataError, match="below half of the 400 points"):
         trustworthiness(X, Y, k=200)
+
+
+def test_purity_counts_rare_classes_as_much_as_common_ones():
+    places = np.r_[np.arange(90.0), 1000 + np.arange(10.0)][:, None]
+    apart = np.r_[np.zeros(90), np.ones(10)]
+    assert class_purity(places, apart, k=3) == 1.0
+    mixed = apart.copy()
+    mixed[90:95] = 0  # half of the island is of the common class
+    assert class_purity(places, mixed, k=3) < 0.95
+    assert class_purity(places, apart, k=3, n_sample=50) == 1.0
+
+
+def test_vote_leaves_the_point_itself_out():
+    places = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [11.5]])
+    classes = np.array(["a", "a", "a", "b", "b", "b", "a"])
+    voted = neighbours_vote(places, classes, k=3)
+    assert voted[:3].tolist() == ["a", "a", "a"]
+    assert voted[-1] == "b"
+
+
+def test_shepard_correlation_is_one_for_a_scaled_copy_and_none_for_noise():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    assert shepard_correlation(X, 7 * X) == pytest.approx(1.0)
+    noise = np.random.default_rng(1).normal(size=(200, 2))
+    assert abs(shepard_correlation(X, noise)) < 0.1
+    assert np.isnan(shepard_correlation(X, np.zeros((200, 2))))

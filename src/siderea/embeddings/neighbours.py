@@ -153,6 +153,10 @@ class FaissIndex(KNNIndex):
         points = points - self._centre
         return self._sorted(points, self._search(points, k))
 
+    def points(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the indexed points (..., D) of some rows (...)."""
+        return self.data[indices] + self._centre
+
     def _search(self, points: NDArray, k: int) -> NDArray[np.int64]:
         with _threads(self.n_jobs):
             if self.exact:

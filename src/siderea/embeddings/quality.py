@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import spearmanr
 
 from siderea.embeddings.neighbours import FaissIndex, finite_rows
 from siderea.errors import DataError
 
-__all__ = ["continuity", "neighbour_recall", "trustworthiness"]
+__all__ = [
+    "class_purity",
+    "continuity",
+    "neighbour_recall",
+    "neighbours_vote",
+    "shepard_correlation",
+    "trustworthiness",
+]
 
 
 def trustworthiness(
@@ -112,6 +120,109 @@ def neighbour_recall(
     rows = _sample(len(truth), n_sample, rng)
     pairs = zip(_neighbours(truth, rows, k), _neighbours(places, rows, k), strict=True)
     return float(np.mean([np.intersect1d(a, b).size for a, b in pairs]) / k)
+
+
+def class_purity(
+    Y: ArrayLike,
+    classes: ArrayLike,
+    *,
+    k: int = 15,
+    n_sample: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> float:
+    """Return the share of the k nearest neighbours on a map that are of a point's own class.
+
+    Parameters
+    ----------
+    Y : (N, D) array-like
+        Places.
+    classes : (N,) array-like
+        Class of each point.
+    k, n_sample, rng
+        As `neighbour_recall`.
+
+    Returns
+    -------
+    float
+        The mean over classes of the mean over their points, so that the rare ones count as much.
+
+    Raises
+    ------
+    DataError
+        As `trustworthiness`.
+    """
+    known = np.asarray(classes)
+    places, _ = _pair(Y, np.zeros((len(known), 1)), k)
+    rows = _sample(len(places), n_sample, rng)
+    own = (known[_neighbours(places, rows, k)] == known[rows, None]).mean(axis=1)
+    return float(np.mean([own[known[rows] == one].mean() for one in np.unique(known[rows])]))
+
+
+def neighbours_vote(Y: ArrayLike, classes: ArrayLike, *, k: int = 10) -> NDArray:
+    """Return the class that most of the k nearest others have (leave-one-out).
+
+    Parameters
+    ----------
+    Y : (N, D) array-like
+        Places, or features.
+    classes : (N,) array-like
+        Class of each point.
+    k : int
+        Neighbours that vote; a tie goes to the class first in order, as in scikit-learn.
+
+    Returns
+    -------
+    (N,) ndarray
+        Of the values of ``classes``.
+
+    Raises
+    ------
+    DataError
+        As `trustworthiness`.
+    """
+    names, known = np.unique(np.asarray(classes), return_inverse=True)
+    places, _ = _pair(Y, np.zeros((len(known), 1)), k)
+    votes = known[_neighbours(places, np.arange(len(places)), k)]
+    counts = (votes[:, :, None] == np.arange(len(names))).sum(axis=1)
+    return names[counts.argmax(axis=1)]
+
+
+def shepard_correlation(
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    n_pairs: int = 100_000,
+    rng: np.random.Generator | None = None,
+) -> float:
+    """Return the rank correlation of distances in truth and on the map, over random pairs.
+
+    Parameters
+    ----------
+    X, Y : (N, D) and (N, 2) array-like
+        The points and their places.
+    n_pairs : int
+        Pairs drawn.
+    rng : numpy.random.Generator, optional
+        Draws them; seeded with 0 by default.
+
+    Returns
+    -------
+    float
+        Spearman's ρ: 1 where the order of all distances is kept; NaN where they are all equal.
+
+    Raises
+    ------
+    DataError
+        If the tables do not fit together or are not finite.
+    """
+    truth, places = _pair(X, Y, 1)
+    rng = np.random.default_rng(0) if rng is None else rng
+    first = rng.integers(len(truth), size=n_pairs)
+    second = (first + rng.integers(1, len(truth), size=n_pairs)) % len(truth)
+    apart = [np.linalg.norm(table[first] - table[second], axis=1) for table in (truth, places)]
+    if not all(np.ptp(distances) > 0 for distances in apart):
+        return float("nan")
+    return float(spearmanr(*apart).statistic)
 
 
 def _pair(X: ArrayLike, Y: ArrayLike, k: int) -> tuple[NDArray, NDArray]:

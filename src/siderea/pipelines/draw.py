@@ -48,7 +48,16 @@ LABELS = {
 }
 """How columns are written on a figure; others by their own names."""
 
-_AXES = {"tsne": "t-SNE", "pca": "PCA"}
+_AXES = {
+    "tsne": "t-SNE",
+    "pca": "PCA",
+    "umap": "UMAP",
+    "isomap": "Isomap",
+    "lle": "LLE",
+    "spectral": "spectral embedding",
+    "sammon": "Sammon",
+    "mds": "MDS",
+}
 
 
 def png(figure: Figure) -> bytes:

@@ -1,8 +1,8 @@
-"""A map of the spectra of a store: principal components, streamed, then t-SNE of them."""
+"""A map of the spectra of a store: features, streamed, then a map of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from siderea.data import Spectra
-from siderea.embeddings.pca import PCA
+from siderea.embeddings.quality import neighbour_recall
 from siderea.embeddings.tsne import TSNEMap
 from siderea.errors import DataError
 from siderea.io.store import SurveyStore
 from siderea.pipelines.draw import map_figure, save_figure
+from siderea.pipelines.features import Features, Selection, by_autoencoder, by_pca
 
 __all__ = ["METHODS", "EmbedResult", "embed"]
 
-METHODS = ("tsne", "pca")
-CLIP = (-0.5, 2.0)
-"""Normalised flux is clipped to this range: one wild pixel must not be a component of its own."""
-MIN_GOOD = 0.5
-"""A spectrum with a smaller share of good pixels in the chosen arms is left out of the map."""
+METHODS = ("tsne", "umap", "pca", "isomap", "lle", "spectral", "sammon", "mds")
+
+_SAMPLE = 2_000
+"""Spectra on which the recall of neighbours is measured."""
+
+_RECALL_K = 15
 
 Progress = Callable[[int, int], None]
 
@@ -36,8 +37,9 @@ class EmbedResult:
     Parameters
     ----------
     name : str
-        Product in the store: columns ``id``, ``x``, ``y`` (NaN where left out); for PCA also
-        ``pca_1`` to ``pca_K``.
+        Product in the store: columns ``id``, ``x``, ``y`` (NaN where left out); with two passes
+        also ``second_pass``, ``x_2`` and ``y_2``. The product ``<name>_features`` holds what the
+        map was made of.
     figure : Path
         The PNG.
     n_mapped, n_left_out : int
@@ -57,6 +59,8 @@ def embed(
     name: str | None = None,
     arms: tuple[str, ...] | None = None,
     n_components: int = 50,
+    autoencoder: int | None = None,
+    passes: int = 1,
     perplexity: float = 30.0,
     colour: str | None = None,
     random_state: int = 0,
@@ -69,14 +73,18 @@ def embed(
     ----------
     path : path-like
         The ``NAME.siderea`` folder.
-    method : {"tsne", "pca"}
-        t-SNE of the principal components, or the first two of them.
+    method : {"tsne", "umap", "pca", "isomap", "lle", "spectral", "sammon", "mds"}
+        How the features are mapped; ``"pca"`` shows the first two components.
     name : str, optional
         Name of the product; the method by default.
     arms : tuple of str, optional
         Arms that count; all by default. The GALAH maps of the literature leave the IR arm out.
     n_components : int
-        Components kept (and handed to t-SNE).
+        Principal components kept, where these are the features.
+    autoencoder : int, optional
+        Map the bottleneck of an autoencoder with so many neurons instead of the components.
+    passes : {1, 2}
+        t-SNE only: 2 maps the part that stands apart from the main continuum once more, alone.
     perplexity : float
         Effective number of neighbours in t-SNE.
     colour : str, optional
@@ -95,118 +103,116 @@ def embed(
     Raises
     ------
     SidereaError
-        If the store, an arm or the column does not exist, or too few spectra are usable.
+        If the store, an arm or the column does not exist, options do not fit, or too few spectra
+        are usable.
     """
-    if method not in METHODS:
-        raise DataError(f"method: found {method!r}; expected one of {', '.join(METHODS)}")
+    _check(method, autoencoder, passes)
     store = SurveyStore.open(path)
     if colour is not None:
         store.read_catalogue([colour])
-    pixels = _pixels(store, arms)
-    usable = _usable(store, pixels)
+    name = name or method
+    selection = Selection(store, arms)
+    usable = selection.usable
     if np.count_nonzero(usable) < 5:
         raise DataError(
             f"{store.path}: {np.count_nonzero(usable)} spectra have enough good pixels; a map "
             "needs at least 5"
         )
-    scores, pca = _components(store, pixels, usable, n_components, random_state, progress)
-    frame = pd.DataFrame({"id": store.read_catalogue(["id"])["id"]})
-    parameters: dict[str, Any] = {
-        "arms": list(arms or store.arm_names),
-        "n_components": int(scores.shape[1]),
-        "explained_variance": round(float(pca.explained_variance_ratio_.sum()), 4),
-        "random_state": random_state,
-    }
-    if method == "pca":
-        places = scores[:, :2]
-        for number in range(scores.shape[1]):
-            frame[f"pca_{number + 1}"] = _spread(scores[:, number], usable)
+    if autoencoder is None:
+        features = by_pca(selection, n_components, random_state=random_state, progress=progress)
     else:
-        tsne = _fit_tsne(scores, perplexity, random_state, progress)
-        places = tsne.embedding_
-        parameters |= {
-            "perplexity": float(tsne.perplexity_),
-            "kl_divergence": round(float(tsne.kl_divergence_), 4),
-        }
-    frame["x"], frame["y"] = _spread(places[:, 0], usable), _spread(places[:, 1], usable)
-    if colour is not None:
-        parameters["colour"] = colour
-    name = name or method
+        features = by_autoencoder(
+            selection, autoencoder, name=name, random_state=random_state, progress=progress
+        )
+    columns, made = _mapped(features, method, passes, perplexity, random_state, progress)
+    parameters = {"arms": list(arms or store.arm_names), "random_state": random_state}
+    parameters |= features.parameters | made | ({"colour": colour} if colour else {})
+    ids = store.read_catalogue(["id"])["id"]
+    _write_features(store, ids[usable], features, f"{name}_features")
+    spread = {key: _spread(values, usable) for key, values in columns.items()}
+    frame = pd.DataFrame({"id": ids} | spread)
     store.write_product(name, frame, method=method, parameters=parameters)
     figure = Path(figure) if figure else store.path / "figures" / f"{name}.png"
     save_figure(map_figure(store, name, colour=colour), figure)
     return EmbedResult(name, figure, int(usable.sum()), int((~usable).sum()))
 
 
-def _pixels(store: SurveyStore, arms: tuple[str, ...] | None) -> NDArray[np.int64]:
-    """Return the pixels of the chosen arms."""
-    unknown = set(arms or ()) - set(store.arm_names)
-    if unknown:
+def _check(method: str, autoencoder: int | None, passes: int) -> None:
+    if method not in METHODS:
+        raise DataError(f"method: found {method!r}; expected one of {', '.join(METHODS)}")
+    if passes not in (1, 2) or (passes == 2 and method != "tsne"):
+        raise DataError(f"passes: found {passes} with {method}; expected 1, or 2 with tsne")
+    if autoencoder is not None and (autoencoder < 2 or method == "pca"):
         raise DataError(
-            f"arms: found {', '.join(sorted(unknown))}; expected {', '.join(store.arm_names)}"
+            f"autoencoder: found {autoencoder} with {method}; expected at least 2 neurons, and a "
+            "method other than pca"
         )
-    chosen = [
-        np.arange(arm.start, arm.stop)
-        for arm_name, arm in zip(store.arm_names, store.arms, strict=True)
-        if arms is None or arm_name in arms
-    ]
-    return np.concatenate(chosen)
 
 
-def _chunk(spectra: Spectra, pixels: NDArray) -> tuple[NDArray, NDArray]:
-    return np.clip(spectra.flux[:, pixels], *CLIP), spectra.ivar[:, pixels]
-
-
-def _usable(store: SurveyStore, pixels: NDArray) -> NDArray[np.bool_]:
-    """Return which spectra have enough good pixels, among those that any spectrum has."""
-    good = np.zeros(len(store), dtype=np.int64)
-    ever = np.zeros(pixels.size, dtype=bool)
-    start = 0
-    for spectra in store.iter_chunks():
-        lit = spectra.ivar[:, pixels] > 0
-        good[start : start + len(spectra)] = lit.sum(axis=1)
-        ever |= lit.any(axis=0)
-        start += len(spectra)
-    return good >= MIN_GOOD * max(1, int(ever.sum()))
-
-
-def _components(
-    store: SurveyStore,
-    pixels: NDArray,
-    usable: NDArray[np.bool_],
-    n_components: int,
+def _mapped(
+    features: Features,
+    method: str,
+    passes: int,
+    perplexity: float,
     random_state: int,
     progress: Progress | None,
-) -> tuple[NDArray, PCA]:
-    """Fit the components over the store, chunk by chunk, and project the usable spectra."""
-    n = int(usable.sum())
+) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """Return the columns of the map of the usable spectra, and how it was made."""
+    made: dict[str, Any] = {}
+    columns: dict[str, NDArray] = {}
+    if method == "pca":
+        places = features.values[:, :2]
+    elif method == "tsne":
+        tsne = _fit_tsne(features.values, perplexity, passes, random_state, progress)
+        places = tsne.embedding_
+        made = {
+            "perplexity": float(tsne.perplexity_),
+            "passes": passes,
+            "iterations": tsne.n_iter_,
+            "kl_divergence": round(float(tsne.kl_divergence_), 4),
+        }
+        if passes == 2:
+            columns = {
+                "second_pass": tsne.second_pass_.astype(float),
+                "x_2": tsne.second_embedding_[:, 0],
+                "y_2": tsne.second_embedding_[:, 1],
+            }
+    else:
+        from siderea.embeddings.manifold import ManifoldMap
 
-    def chunks() -> Iterator[tuple[NDArray, NDArray]]:
-        start = 0
-        for spectra in store.iter_chunks():
-            kept = usable[start : start + len(spectra)]
-            start += len(spectra)
-            if kept.any():
-                yield _chunk(spectra[kept], pixels)
-            if progress is not None:
-                progress(start, len(store))
-
-    pca = PCA(n_components=min(n_components, n - 1), random_state=random_state)
-    pca.fit_chunks(chunks)
-    scores = [pca.transform(flux, ivar=ivar) for flux, ivar in chunks()]
-    return np.concatenate(scores), pca
+        manifold = ManifoldMap(method, random_state=random_state).fit(features.values)
+        places = manifold.embedding_
+        made = {"landmarks": int(manifold.landmarks_.size), "extended": manifold.is_extended_}
+    if len(places) > 2 * _RECALL_K:
+        made["neighbour_recall"] = round(
+            neighbour_recall(features.values, places, k=_RECALL_K, n_sample=_SAMPLE), 3
+        )
+    return {"x": places[:, 0], "y": places[:, 1]} | columns, made
 
 
 def _fit_tsne(
-    scores: NDArray, perplexity: float, random_state: int, progress: Progress | None
+    values: NDArray,
+    perplexity: float,
+    passes: int,
+    random_state: int,
+    progress: Progress | None,
 ) -> TSNEMap:
-    tsne = TSNEMap(perplexity=perplexity, random_state=random_state)
+    tsne = TSNEMap(perplexity=perplexity, passes=passes, random_state=random_state)
 
     def report(iteration: int, _divergence: float) -> None:
         if progress is not None:  # it stops when the divergence does: the end is not known
-            progress(iteration, max(1000, iteration + 50))
+            progress(iteration, max(800, iteration + 50))
 
-    return tsne.fit(scores, callback=report)
+    return tsne.fit(values, callback=report)
+
+
+def _write_features(store: SurveyStore, ids: pd.Series, features: Features, name: str) -> None:
+    """Keep what the map was made of: classifiers learn on it, and new spectra need it."""
+    values = features.values.astype(np.float32)
+    columns = [f"{features.kind}_{number + 1}" for number in range(values.shape[1])]
+    frame = pd.DataFrame(values, columns=columns)
+    frame.insert(0, "id", ids.to_numpy())
+    store.write_product(name, frame, method=features.kind, parameters=features.parameters)
 
 
 def _spread(values: NDArray, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
