@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from siderea.simulate.emulated import EmulatedSurvey, draw_stars
 
 from siderea.embeddings.manifold import ManifoldMap
 from siderea.embeddings.neighbours import kneighbours
@@ -28,7 +29,6 @@ from siderea.embeddings.quality import (
 )
 from siderea.embeddings.tsne import TSNEMap
 from siderea.figures.embedding_methods import embedding_methods
-from siderea.simulate.emulated import EmulatedSurvey, draw_stars
 
 WAVELENGTH = np.linspace(6480.0, 6735.0, 2048)
 CASES = {"easy: [Fe/H] = −1.4": (-1.4, 0.05), "hard: [Fe/H] = +0.25": (0.25, 0.02)}
