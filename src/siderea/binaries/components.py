@@ -180,13 +180,16 @@ def measured(
 def _scatter(
     correlation: Correlation, bank: Bank, stars: Stars, height: NDArray
 ) -> NDArray[np.float64]:
-    """Return the scatter (N,) of the CCF that the stars leave over all velocities."""
+    """Return the scatter (N,) of the CCF that the stars leave over all velocities.
+
+    From the median: a star that is yet to be found is not noise.
+    """
     points = np.arange(2 * bank.n_lags + 1)
     between = points - stars.lag[:, :, None] + 2 * bank.n_lags
     row = np.arange(len(correlation))[:, None, None]
     profile = bank.gram[row, 0, stars.rotation[:, :, None], between]
     left = correlation.ccf - (height[:, :, None] * profile).sum(axis=1)
-    return np.asarray(np.sqrt(np.mean(left**2, axis=1)))
+    return np.asarray(1.4826 * np.median(np.abs(left), axis=1))
 
 
 def _vertex(

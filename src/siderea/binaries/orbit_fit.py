@@ -219,7 +219,8 @@ def _descend(
         high = [vector[0] + 0.1, np.inf, 0.99, 0.99, np.inf, np.inf]
         vector = np.clip(vector, np.array(low) + 1e-9, np.array(high) - 1e-9)
         fit = least_squares(
-            lambda x: (_model(x, t) - v) / e, vector, bounds=(low, high), x_scale="jac"
+            lambda x: (_model(x, t) - v) / e, vector, bounds=(low, high), x_scale="jac",
+            max_nfev=100,
         )
         if best is None or fit.cost < best.cost:
             best = fit

@@ -38,10 +38,13 @@ class Bank:
         C ∗ K_u.
     gram : (N, U, U, 4V + 1) ndarray
         G ∗ K_u ∗ K_w.
+    inside : (U, 2V + 1) ndarray of bool
+        Velocities whose broadened CCF does not reach beyond the ends: a star is placed there only.
     """
 
     ccf: NDArray[np.float32]
     gram: NDArray[np.float32]
+    inside: NDArray[np.bool_]
 
     @classmethod
     def of(cls, correlation: Correlation, rotations: NDArray = ROTATIONS) -> Bank:
@@ -55,7 +58,10 @@ class Bank:
                         np.float32)
         gram[:, upper[0], upper[1]] = folded
         gram[:, upper[1], upper[0]] = folded
-        return cls(c, gram)
+        lags = np.arange(-correlation.n_lags, correlation.n_lags + 1)
+        margin = np.minimum(rotations[:, None], 0.5 * correlation.n_lags * correlation.step)
+        inside = np.abs(lags) * correlation.step <= correlation.n_lags * correlation.step - margin
+        return cls(c, gram, inside)
 
     @property
     def n_lags(self) -> int:
@@ -136,7 +142,7 @@ def improve(bank: Bank, others: Stars, *, separation: int) -> tuple[NDArray, NDA
     rest, left = bank.ccf, np.broadcast_to(
         np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None], bank.ccf.shape
     )
-    allowed = np.ones((n, n_points), dtype=bool)
+    allowed = bank.inside[None]
     if others.number:
         row, points = np.arange(n), np.arange(n_points)
         between = points - others.lag[:, :, None] + 2 * bank.n_lags
@@ -151,9 +157,10 @@ def improve(bank: Bank, others: Stars, *, separation: int) -> tuple[NDArray, NDA
         mixed = np.einsum("nkj,njuv->nkuv", inverse, g)
         rest = rest - np.einsum("nkuv,nk->nuv", mixed, c.astype(np.float32))
         left = left - (mixed * g).sum(axis=1)
-        allowed = (np.abs(points - others.lag[:, :, None]) >= separation).all(axis=1)
+        apart = (np.abs(points - others.lag[:, :, None]) >= separation).all(axis=1)
+        allowed = allowed & apart[:, None, :]
     gain = np.maximum(rest, 0) ** 2 / np.maximum(left, 0.02)
-    gain = np.where(allowed[:, None, :], gain, 0.0).reshape(n, -1)
+    gain = np.where(allowed, gain, 0.0).reshape(n, -1)
     best = gain.argmax(axis=1)
     return best % n_points, best // n_points, gain[np.arange(n), best]
 

@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
-from siderea.errors import DataError
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
 
@@ -76,7 +75,7 @@ def detect_ccf(
     Raises
     ------
     SidereaError
-        If there is no store, it is empty, or its grid does not fit.
+        If there is no complete store, or its grid does not fit.
 
     Notes
     -----
@@ -84,8 +83,6 @@ def detect_ccf(
     goes on with the first chunk it lacks, if its parameters are the same.
     """
     store = SurveyStore.open(path)
-    if not len(store):
-        raise DataError(f"{store.path}: found no spectrum; expected at least one")
     chosen = settings or CCFSettings()
     parameters: dict[str, Any] = {"max_velocity": max_velocity, **asdict(chosen)}
     if templates is not None:
