@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from siderea.binaries.ccf import Correlator
 from siderea.data import Spectra
 from siderea.errors import DataError
@@ -43,8 +44,12 @@ def test_the_fast_correlation_is_the_slow_sum(correlator, small):
     data = (data - np.average(data, weights=window)) * window
     model = (model - np.average(model, weights=window)) * window
     lags = np.arange(-30, 31)
-    slow = np.array([np.sum(data[max(0, k) : 1500 + min(0, k)] * model[max(0, -k) : 1500 - max(0, k)])
-                     for k in lags])
+    slow = np.array(
+        [
+            np.sum(data[max(0, k) : 1500 + min(0, k)] * model[max(0, -k) : 1500 - max(0, k)])
+            for k in lags
+        ]
+    )
     fast = found.arm_ccf[0, 0, found.n_lags + 3 * lags]
     # The filter of slow changes shifts the level by little; the shape must be the sum's.
     assert np.corrcoef(slow, fast)[0, 1] > 0.999
@@ -76,9 +81,18 @@ def test_grids_that_do_not_fit_are_refused(correlator, small):
     with pytest.raises(DataError, match="log_grid"):
         Correlator(odd, templates=np.ones((1, 300)))
     with pytest.raises(DataError, match="another grid"):
-        correlator(Spectra(small.GRID * 1.001, np.ones((1, small.GRID.size)), np.ones((1, small.GRID.size)), "air",
-                           arms=(slice(0, 1500), slice(1500, 3000))))
+        correlator(
+            Spectra(
+                small.GRID * 1.001,
+                np.ones((1, small.GRID.size)),
+                np.ones((1, small.GRID.size)),
+                "air",
+                arms=(slice(0, 1500), slice(1500, 3000)),
+            )
+        )
     with pytest.raises(DataError, match="templates"):
         Correlator(small.spectra([small.star(0.0)]), templates=np.ones((1, 7)))
     with pytest.raises(DataError, match="max_velocity"):
-        Correlator(small.spectra([small.star(0.0)]), templates=[small.lines(0.0)], max_velocity=small.DV)
+        Correlator(
+            small.spectra([small.star(0.0)]), templates=[small.lines(0.0)], max_velocity=small.DV
+        )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from siderea.binaries.detect import CCFDetector, CCFSettings, DetectionFlag, detect_ccf
 from siderea.errors import DataError
 
@@ -34,7 +35,9 @@ def test_two_stars_are_found_with_their_velocities(detector, small):
 
 
 def test_velocity_errors_are_those_of_the_noise(detector, small):
-    table = detector(small.spectra([0.6 * small.star(-40.0) + 0.4 * small.star(45.0)] * 100, snr=15.0))
+    table = detector(
+        small.spectra([0.6 * small.star(-40.0) + 0.4 * small.star(45.0)] * 100, snr=15.0)
+    )
     for name, truth in (("rv_1", -40.0), ("rv_2", 45.0)):
         pull = (table[name] - truth) / table[f"{name}_err"]
         assert pull.std() == pytest.approx(1.0, abs=0.3)
@@ -43,7 +46,10 @@ def test_velocity_errors_are_those_of_the_noise(detector, small):
 def test_three_and_four_stars_are_found(detector, small):
     rows = [
         0.4 * small.star(-70.0) + 0.35 * small.star(0.0) + 0.25 * small.star(60.0),
-        0.3 * small.star(-90.0) + 0.25 * small.star(-30.0) + 0.25 * small.star(30.0) + 0.2 * small.star(95.0),
+        0.3 * small.star(-90.0)
+        + 0.25 * small.star(-30.0)
+        + 0.25 * small.star(30.0)
+        + 0.2 * small.star(95.0),
     ]
     table = detector(small.spectra(rows, snr=100.0))
     assert table["n_components"].tolist() == [3, 4]
@@ -72,7 +78,11 @@ def test_spectra_without_data_or_lines_are_told_apart(detector, small):
 
 
 def test_rows_do_not_depend_on_their_neighbours(detector, small):
-    rows = [small.star(5.0), 0.6 * small.star(-30.0) + 0.4 * small.star(30.0), small.star(0.0, vsini=40.0)] * 20
+    rows = [
+        small.star(5.0),
+        0.6 * small.star(-30.0) + 0.4 * small.star(30.0),
+        small.star(0.0, vsini=40.0),
+    ] * 20
     given = small.spectra(rows, snr=60.0)
     whole = detector(given)
     alone = detector(given[31:34])

@@ -14,8 +14,11 @@ def peak(centre, sigma=6.0, height=1.0):
 
 
 def test_one_two_and_three_peaks_are_counted_and_placed():
-    ccf = [peak(3.0), peak(-30.0) + peak(25.0, height=0.6),
-           peak(-60.0) + peak(0.0, height=0.7) + peak(55.0, height=0.5)]
+    ccf = [
+        peak(3.0),
+        peak(-30.0) + peak(25.0, height=0.6),
+        peak(-60.0) + peak(0.0, height=0.7) + peak(55.0, height=0.5),
+    ]
     found = find_extrema(ccf, V, kernel=3.0)
     assert found.n_components.tolist() == [1, 2, 3]
     np.testing.assert_allclose(np.sort(found.velocity[2])[:3], [-60, 0, 55], atol=0.5)

@@ -23,7 +23,10 @@ def test_the_elements_are_found_within_their_errors():
     orbit = fit_orbit(*observed(25, 1), shortest=3.0)
     assert orbit.unimodal
     truth = {
-        "period": 23.7, "eccentricity": 0.45, "arg_periastron": 1.1, "amplitude": 18.0,
+        "period": 23.7,
+        "eccentricity": 0.45,
+        "arg_periastron": 1.1,
+        "amplitude": 18.0,
         "rv_system": -7.0,
     }
     for name, value in truth.items():
@@ -62,7 +65,9 @@ def test_the_marginal_likelihood_is_the_integral():
     for v, s, z in zip(rv, error, shape, strict=True):
         log = log - 0.5 * ((v - centre - gamma - k * z) / s) ** 2 - 0.5 * np.log(2 * np.pi * s**2)
     cell = (k[1, 0] - k[0, 0]) * (gamma[0, 1] - gamma[0, 0])
-    assert got[0] == pytest.approx(np.log(np.exp(log - log.max()).sum() * cell) + log.max(), abs=1e-3)
+    assert got[0] == pytest.approx(
+        np.log(np.exp(log - log.max()).sum() * cell) + log.max(), abs=1e-3
+    )
     best = np.unravel_index(log.argmax(), log.shape)
     np.testing.assert_allclose(mean[0], [k[best[0], 0], gamma[0, best[1]] + centre], atol=0.3)
 
@@ -75,8 +80,13 @@ def test_samples_hold_the_truth():
     assert len(samples) > 3
     assert samples.period.min() < 25.0 < 25.1 < samples.period.max() + 3.0
     model = radial_velocity(
-        time[:, None] - time[0], samples.period, -samples.phase * samples.period,
-        samples.amplitude, samples.eccentricity, samples.arg_periastron, samples.rv_system,
+        time[:, None] - time[0],
+        samples.period,
+        -samples.phase * samples.period,
+        samples.amplitude,
+        samples.eccentricity,
+        samples.arg_periastron,
+        samples.rv_system,
     )
     chi2 = (((rv - model.T) / error) ** 2).sum(axis=1)
     assert np.median(chi2) < 20

@@ -195,8 +195,8 @@ class Correlator:
         for number, arm in enumerate(self.arms):
             ivar, window = spectra.ivar[:, arm], self._window[arm]
             good = (ivar > 0) & (window > 0)
-            depth = np.clip(1.0 - spectra.flux[:, arm], -LARGEST_DEPTH, LARGEST_DEPTH)
-            depth = _centred(depth.astype(np.float32), np.where(good, window, np.float32(0)))
+            raw = np.clip(1.0 - spectra.flux[:, arm], -LARGEST_DEPTH, LARGEST_DEPTH)
+            depth = _centred(raw.astype(np.float32), np.where(good, window, np.float32(0)))
             data[number] = scipy.fft.rfft(depth, self._size)
             count = good.sum(axis=1)
             noise = np.divide(1.0, ivar, out=np.zeros_like(ivar), where=good).sum(axis=1)
@@ -218,8 +218,13 @@ class Correlator:
         total = (weight * variance).sum(axis=1)
         coarse = self.n_lags // self.oversampling
         for one in range(number):
-            product = np.einsum("anf,na,af->nf", data, weight.astype(np.float32),
-                                self._transform[one], optimize=True)
+            product = np.einsum(
+                "anf,na,af->nf",
+                data,
+                weight.astype(np.float32),
+                self._transform[one],
+                optimize=True,
+            )
             full = scipy.fft.irfft(product, self._size)
             ccf = np.concatenate([full[:, self._size - coarse :], full[:, : coarse + 1]], axis=1)
             scale = np.sqrt(np.maximum(total * ((weight * share) @ self._power[one]), 1e-30))

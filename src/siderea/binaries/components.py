@@ -210,4 +210,4 @@ def _vertex(
             value = value - height[:, k : k + 1] * bank.gram[row, turn, stars.rotation, between]
         slope += 0.5 * side * value
     offset = slope / np.maximum(np.abs(height) * curvature, 1e-12)
-    return np.clip(offset, -1, 1), curvature
+    return np.clip(offset, -1, 1), np.asarray(curvature, dtype=float)

@@ -86,8 +86,9 @@ def find_extrema(
         )
     f0, f2, f3 = (_derivative(values, kernel / step.mean(), order) for order in (0, 2, 3))
     rising = (f3[:, :-1] < 0) & (f3[:, 1:] >= 0)
-    part = np.divide(-f3[:, :-1], f3[:, 1:] - f3[:, :-1], out=np.zeros_like(f3[:, 1:]),
-                     where=rising)
+    part = np.divide(
+        -f3[:, :-1], f3[:, 1:] - f3[:, :-1], out=np.zeros_like(f3[:, 1:]), where=rising
+    )
     deep = _between(f2, part)
     level = threshold * np.ptp(f2, axis=1, keepdims=True)
     noise = sigma * np.broadcast_to(np.asarray(error, dtype=float), len(values))[:, None]
@@ -99,7 +100,9 @@ def find_extrema(
     width = _widths(f2, order) * step.mean()
     nothing = np.where(kept, 0.0, np.nan)
     return Extrema(
-        kept.sum(axis=1), place + nothing, np.take_along_axis(height, order, 1) + nothing,
+        kept.sum(axis=1),
+        place + nothing,
+        np.take_along_axis(height, order, 1) + nothing,
         width + nothing,
     )
 
@@ -117,9 +120,7 @@ def _widths(f2: NDArray, place: NDArray[np.intp]) -> NDArray[np.float64]:
     points = np.arange(f2.shape[1])
     positive = f2 >= 0
     before = np.maximum.accumulate(np.where(positive, points, 0), axis=1)
-    after = np.minimum.accumulate(
-        np.where(positive, points, points[-1])[:, ::-1], axis=1
-    )[:, ::-1]
+    after = np.minimum.accumulate(np.where(positive, points, points[-1])[:, ::-1], axis=1)[:, ::-1]
     return np.asarray(
         np.take_along_axis(after, place, 1) - np.take_along_axis(before, place, 1), dtype=float
     )

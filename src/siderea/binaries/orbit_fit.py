@@ -181,7 +181,9 @@ def fit_orbit(
         raise DataError(f"orbit: found {t.size} epochs; expected at least 7, or sample_orbits")
     longest = float(np.ptp(t)) if longest is None else longest
     if not 0 < shortest < longest < np.inf:
-        raise DataError(f"periods: found {shortest} to {longest} d; expected 0 < shortest < longest")
+        raise DataError(
+            f"periods: found {shortest} to {longest} d; expected 0 < shortest < longest"
+        )
     period, chi2 = search_periods(t, v, e, shortest=shortest, longest=longest)
     fits = [_descend(t, v, e, one) for one in _minima(period, chi2, candidates)]
     fits.sort(key=lambda fit: fit[1])
@@ -203,9 +205,7 @@ def _minima(period: NDArray, chi2: NDArray, most: int) -> list[float]:
     return [float(period[i]) for i in low[np.argsort(chi2[low])][:most]]
 
 
-def _descend(
-    t: NDArray, v: NDArray, e: NDArray, period: float
-) -> tuple[NDArray, float, NDArray]:
+def _descend(t: NDArray, v: NDArray, e: NDArray, period: float) -> tuple[NDArray, float, NDArray]:
     """Descend in (ln P, phase, √e cos ω, √e sin ω, K, γ) from the best starts at a period."""
     starts = [
         (_start(t, v, e, period, e0, phase), (e0, phase))
@@ -219,7 +219,10 @@ def _descend(
         high = [vector[0] + 0.1, np.inf, 0.99, 0.99, np.inf, np.inf]
         vector = np.clip(vector, np.array(low) + 1e-9, np.array(high) - 1e-9)
         fit = least_squares(
-            lambda x: (_model(x, t) - v) / e, vector, bounds=(low, high), x_scale="jac",
+            lambda x: (_model(x, t) - v) / e,
+            vector,
+            bounds=(low, high),
+            x_scale="jac",
             max_nfev=100,
         )
         if best is None or fit.cost < best.cost:
@@ -266,7 +269,12 @@ def _orbit(
     jacobian[4, 2:4] = -x[3] / root**2, x[2] / root**2
     sigma = np.sqrt(np.maximum(np.diag(jacobian @ covariance @ jacobian.T), 0.0))
     names = (
-        "period", "time_periastron", "amplitude", "eccentricity", "arg_periastron", "rv_system",
+        "period",
+        "time_periastron",
+        "amplitude",
+        "eccentricity",
+        "arg_periastron",
+        "rv_system",
     )
     values = (period, t[0] + x[1] * period, x[4], min(e2, 0.99), np.arctan2(x[3], x[2]), x[5])
     elements = dict(zip(names, map(float, values), strict=True))

@@ -118,7 +118,7 @@ def marginal_likelihood(
     log_det = np.log(np.linalg.det(inverse)) + np.log(prior_k * rv_spread**2)
     norm = np.log(2 * np.pi * s**2).sum()
     mean[:, 1] += centre
-    return -0.5 * (quadratic + log_det + norm), mean, covariance
+    return np.asarray(-0.5 * (quadratic + log_det + norm)), mean, np.asarray(covariance)
 
 
 def sample_orbits(
@@ -172,15 +172,22 @@ def sample_orbits(
     log_likelihood, mean = np.empty(n_prior), np.empty((n_prior, 2))
     covariance = np.empty((n_prior, 2, 2))
     for start in range(0, n_prior, size):
-        rows = slice(start, start + size)
-        log_likelihood[rows], mean[rows], covariance[rows] = marginal_likelihood(
-            t, v, s, period[rows], e[rows], omega[rows], phase[rows]
+        part = slice(start, start + size)
+        log_likelihood[part], mean[part], covariance[part] = marginal_likelihood(
+            t, v, s, period[part], e[part], omega[part], phase[part]
         )
     kept = np.log(rng.uniform(size=n_prior)) < log_likelihood - log_likelihood.max()
     rows = np.flatnonzero(kept)[:most]
     root = np.linalg.cholesky(covariance[rows])
     linear = mean[rows] + np.einsum("sij,sj->si", root, rng.standard_normal((rows.size, 2)))
     return OrbitSamples(
-        period[rows], e[rows], omega[rows], phase[rows], linear[:, 0], linear[:, 1],
-        log_likelihood[rows], float(t[0]), n_prior,
+        period[rows],
+        e[rows],
+        omega[rows],
+        phase[rows],
+        linear[:, 0],
+        linear[:, 1],
+        log_likelihood[rows],
+        float(t[0]),
+        n_prior,
     )

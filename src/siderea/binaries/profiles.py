@@ -22,8 +22,8 @@ from siderea.models.velocity_kernels import rotation
 __all__ = ["ROTATIONS", "Bank", "Stars", "improve", "power"]
 
 ROTATIONS = np.array([0.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0, 39.0, 47.0, 57.0, 70.0])
-"""v sin i of the profiles, km/s: steps well below the width of what they broaden, lest a star between
-two of them looks like two."""
+"""v sin i of the profiles, km/s: steps well below the width of what they broaden, lest a star
+between two of them looks like two."""
 
 _RIDGE = 1e-6
 
@@ -54,8 +54,7 @@ class Bank:
         both = transfer[:, None] * transfer[None, :]
         upper = np.triu_indices(len(rotations))
         folded = _filtered(correlation.acf, both[upper])
-        gram = np.empty((len(folded), *both.shape[:2], folded.shape[-1]),
-                        np.float32)
+        gram = np.empty((len(folded), *both.shape[:2], folded.shape[-1]), np.float32)
         gram[:, upper[0], upper[1]] = folded
         gram[:, upper[1], upper[0]] = folded
         lags = np.arange(-correlation.n_lags, correlation.n_lags + 1)
@@ -96,9 +95,7 @@ class Stars:
     def joined(self, lag: NDArray, turn: NDArray, k: int | None = None) -> Stars:
         """Return these with one more, at place ``k`` (the end by default)."""
         place = self.number if k is None else k
-        return Stars(
-            np.insert(self.lag, place, lag, 1), np.insert(self.rotation, place, turn, 1)
-        )
+        return Stars(np.insert(self.lag, place, lag, 1), np.insert(self.rotation, place, turn, 1))
 
     def matrix(self, bank: Bank) -> tuple[NDArray, NDArray]:
         """Return M (N, K, K) and c (N, K)."""
@@ -139,8 +136,11 @@ def improve(bank: Bank, others: Stars, *, separation: int) -> tuple[NDArray, NDA
         What it adds to `power`; 0 where no star of positive light helps.
     """
     n, n_turns, n_points = bank.ccf.shape
-    rest, left = bank.ccf, np.broadcast_to(
-        np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None], bank.ccf.shape
+    rest, left = (
+        bank.ccf,
+        np.broadcast_to(
+            np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None], bank.ccf.shape
+        ),
     )
     allowed = bank.inside[None]
     if others.number:

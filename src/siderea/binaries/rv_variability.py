@@ -205,7 +205,7 @@ def _chi2(
     safe = np.maximum(total, 1e-300)
     mean = np.bincount(code, weight * velocity, n_stars) / safe
     chi2 = np.bincount(code, weight * (velocity - mean[code]) ** 2, n_stars)
-    return chi2, mean, total
+    return np.asarray(chi2, dtype=float), mean, np.asarray(total, dtype=float)
 
 
 def _f2(chi2: NDArray, dof: NDArray) -> NDArray[np.float64]:

@@ -86,7 +86,7 @@ def detect_ccf(
     chosen = settings or CCFSettings()
     parameters: dict[str, Any] = {"max_velocity": max_velocity, **asdict(chosen)}
     if templates is not None:
-        parameters["templates"] = hashlib.sha256(np.ascontiguousarray(templates)).hexdigest()[:16]
+        parameters["templates"] = hashlib.sha256(np.asarray(templates).tobytes()).hexdigest()[:16]
     folder = _work_folder(store, name, parameters)
     detector = CCFDetector(
         store.spectra([0]), templates=templates, settings=chosen, max_velocity=max_velocity
@@ -97,9 +97,7 @@ def detect_ccf(
     )
     shutil.rmtree(folder)
     number = store.product(name)["n_components"].to_numpy()
-    return DetectResult(
-        name, written, len(store), int((number > 0).sum()), int((number > 1).sum())
-    )
+    return DetectResult(name, written, len(store), int((number > 0).sum()), int((number > 1).sum()))
 
 
 def _work_folder(store: SurveyStore, name: str, parameters: dict[str, Any]) -> Path:

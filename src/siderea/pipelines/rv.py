@@ -191,10 +191,17 @@ def _with_orbits(
 
 
 _ELEMENTS = (
-    "period", "eccentricity", "amplitude", "rv_system", "arg_periastron", "time_periastron",
+    "period",
+    "eccentricity",
+    "amplitude",
+    "rv_system",
+    "arg_periastron",
+    "time_periastron",
 )
 _ORBIT_COLUMNS = [
-    *(name + end for name in _ELEMENTS for end in ("", "_err")), "unimodal", "orbit_method",
+    *(name + end for name in _ELEMENTS for end in ("", "_err")),
+    "unimodal",
+    "orbit_method",
 ]
 
 
