@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from siderea.binaries.detect import CCFDetector
 from siderea.errors import StoreError
@@ -56,3 +58,22 @@ def test_a_stopped_job_goes_on(store, small, monkeypatch):
 def test_no_store_is_one_clear_error(tmp_path):
     with pytest.raises(StoreError, match="no such folder"):
         detect_ccf(tmp_path / "none.siderea")
+
+
+def test_the_command_says_what_was_found(monkeypatch, tmp_path):
+    from siderea.cli import detect
+    from siderea.pipelines.detect import DetectResult
+
+    asked = {}
+
+    def searched(store, **options):
+        asked.update(options, store=store)
+        return DetectResult("detections_ccf", tmp_path / "d.parquet", 600, 599, 300)
+
+    monkeypatch.setattr("siderea.pipelines.detect.detect_ccf", searched)
+    app = typer.Typer()
+    app.command()(detect.run)
+    result = CliRunner().invoke(app, [str(tmp_path), "--method", "ccf", "--max-velocity", "150"])
+    assert result.exit_code == 0, result.output
+    assert "300 show more than one star" in result.output
+    assert asked["max_velocity"] == 150.0

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from siderea.errors import DataError, NotThisProductError
 from siderea.pipelines import rv as pipeline
@@ -71,3 +73,16 @@ def test_bad_input_is_one_clear_error(velocities, tmp_path):
         pipeline.run(tmp_path / "noise.parquet", tmp_path / "out.csv")
     with pytest.raises(DataError, match="csv or"):
         pipeline.run(tmp_path / "short.csv", tmp_path / "out.doc")
+
+
+def test_the_command_says_what_was_found(velocities, tmp_path):
+    from siderea.cli import rv
+
+    app = typer.Typer()
+    app.command()(rv.run)
+    velocities.to_csv(tmp_path / "rv.csv", index=False)
+    arguments = [str(tmp_path / "rv.csv"), "-o", str(tmp_path / "o.csv"), "--no-orbits"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "60 stars" in result.output
+    assert (tmp_path / "o.csv").is_file()

@@ -24,7 +24,7 @@ class Components:
     Parameters
     ----------
     velocity, velocity_err : (N, K) ndarray
-        km/s; the error from photon noise times ``excess``.
+        km/s; the error from photon noise times the rms over it of what the fit leaves.
     rotation : (N, K) ndarray
         v sin i of the profile, km/s.
     height, height_err : (N, K) ndarray
@@ -157,7 +157,9 @@ def measured(
         stars = Stars(stars.lag[row, order], stars.rotation[row, order])
     m, _ = stars.matrix(bank)
     height = stars.amplitudes(bank)
-    excess = np.maximum(1.0, _scatter(correlation, bank, stars, height) / correlation.error)
+    typical, largest = _scatter(correlation, bank, stars, height)
+    excess = np.maximum(1.0, typical / correlation.error)
+    mismatch = np.maximum(1.0, largest / correlation.error)
     error = (correlation.error * excess)[:, None]
     spread = np.sqrt(np.abs(np.einsum("nkk->nk", np.linalg.inv(m))))
     offset, curvature = _vertex(bank, stars, height)
@@ -167,7 +169,7 @@ def measured(
     independent = spread * np.sqrt(np.einsum("nkk->nk", m))
     return Components(
         correlation.velocity(lag),
-        error * independent / (size * sharp),
+        (correlation.error * mismatch)[:, None] * independent / (size * sharp),
         ROTATIONS[stars.rotation],
         height,
         error * spread,
@@ -179,17 +181,19 @@ def measured(
 
 def _scatter(
     correlation: Correlation, bank: Bank, stars: Stars, height: NDArray
-) -> NDArray[np.float64]:
-    """Return the scatter (N,) of the CCF that the stars leave over all velocities.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scatter (N,) of the CCF that the stars leave: from the median, and the rms.
 
-    From the median: a star that is yet to be found is not noise.
+    A star that is yet to be found is not noise, and the median does not see it. What the template
+    leaves close to the stars, where it moves their velocities, is in the rms.
     """
     points = np.arange(2 * bank.n_lags + 1)
     between = points - stars.lag[:, :, None] + 2 * bank.n_lags
     row = np.arange(len(correlation))[:, None, None]
     profile = bank.gram[row, 0, stars.rotation[:, :, None], between]
     left = correlation.ccf - (height[:, :, None] * profile).sum(axis=1)
-    return np.asarray(1.4826 * np.median(np.abs(left), axis=1))
+    typical = 1.4826 * np.median(np.abs(left), axis=1)
+    return np.asarray(typical), np.asarray(np.sqrt(np.mean(left**2, axis=1)))
 
 
 def _vertex(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntFlag
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.binaries.ccf import Correlation, Correlator
 from siderea.binaries.components import Components, fit_components, measured
 from siderea.binaries.extrema import find_extrema
-from siderea.binaries.profiles import Bank, Stars
+from siderea.binaries.profiles import ROTATIONS, Bank, Stars
 from siderea.constants import C_KMS
 from siderea.data import Spectra
 from siderea.errors import DataError
@@ -178,6 +179,7 @@ class CCFDetector:
             (significance > settings.significance)
             & (single > settings.significance)
             & (ratio > settings.ratio)
+            & (more.rotation.max(axis=1) < ROTATIONS[-1])  # as wide as that is not measured
             & (share > np.where(blended, settings.blended_gain, settings.gain))
         )
         return believed, significance, blended
@@ -187,7 +189,7 @@ class CCFDetector:
         apart = self.settings.separation * self.fwhm
         fits = fit_components(correlation, Bank.of(correlation), MOST, separation=apart)
         still = np.ones(len(rows), dtype=bool)
-        for fewer, more in zip(fits[1:-1], fits[2:], strict=True):
+        for fewer, more in pairwise(fits[1:]):
             believed, _, blended = self._believed(correlation, fewer, more)
             still &= believed & ~blended
             _write(out, rows[still], more, still)
