@@ -47,6 +47,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     "binspec": ("ElBadry2018a", "ElBadry2018b"),
     "fitting": ("ElBadry2018b", "ZuckerMazeh1994"),
     "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
+    "detect": ("Merle2017", "ZuckerMazeh1994", "Zucker2003"),
+    "rv": ("Matijevic2011", "Merle2020", "BenjaminiHochberg1995", "PriceWhelan2017", "Kipping2013"),
     "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012"),
 }
 """Which entries each method rests on."""

@@ -15,12 +15,14 @@ from siderea.cli import (
     cite,
     classify,
     demo,
+    detect,
     embed,
     info,
     ingest,
     lightcurves,
     photometry,
     report,
+    rv,
     simulate,
     synthesise,
 )
@@ -39,7 +41,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, embed, classify, lightcurves, report, info, demo, synthesise, cite):
+for command in (
+    ingest,
+    embed,
+    classify,
+    detect,
+    rv,
+    lightcurves,
+    report,
+    info,
+    demo,
+    synthesise,
+    cite,
+):
     app.command(command.__name__.rpartition(".")[2])(command.run)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(photometry.app, name="photometry")

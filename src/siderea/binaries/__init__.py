@@ -1,0 +1,1 @@
+"""Finding binaries: cross-correlation and its components, velocities that vary, orbits."""

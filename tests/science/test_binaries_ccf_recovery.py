@@ -1,0 +1,65 @@
+"""Cross-correlation on simulated GALAH spectra: who is found, who must not be, and the velocities.
+
+The templates are of the emulator that the simulation is made with; their labels are not the stars'.
+"""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siderea.binaries.detect import detect_ccf
+from siderea.simulate.spectra import TableOfStars, simulate_spectra
+
+
+def given_stars():
+    path = Path(__file__).resolve().parents[1] / "given_stars.py"
+    specification = importlib.util.spec_from_file_location("given_stars", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def found():
+    rng = np.random.default_rng(20)
+    rows = []
+    for number in range(96):
+        teff = rng.uniform(5000, 6300)
+        star = {"teff": teff, "logg": 4.4, "fe_h": rng.uniform(-0.8, 0.2), "snr": 60.0}
+        if number < 24:
+            star["vsini"] = rng.uniform(1, 8)
+        elif number < 48:
+            star["vsini"] = rng.uniform(20, 60)
+        else:
+            dv, cooler = rng.uniform(25, 120), rng.uniform(0, 600)
+            star |= given_stars().TWIN | {"teff_2": teff - cooler, "vsini": rng.uniform(1, 8)}
+            star |= {"rv_1": -dv / 2, "rv_2": dv / 2, "dv": dv, "radius_2": 1 - cooler / 4000}
+        rows.append(star)
+    stars = TableOfStars(given_stars().table(*rows))
+    spectra, truth = simulate_spectra(len(rows), rng=4, population=stars)
+    return detect_ccf(spectra), truth
+
+
+def test_no_single_star_is_a_binary_however_fast_it_rotates(found):
+    table, truth = found
+    single = truth["n_stars"] == 1
+    assert (table["n_components"][single] == 1).all()
+
+
+def test_resolved_binaries_are_found(found):
+    table, truth = found
+    bright = (truth["share_2"] / (1 - truth["share_2"]) >= 0.3) & (truth["n_stars"] == 2)
+    assert bright.sum() > 30
+    assert (table["n_components"][bright] == 2).mean() >= 0.95
+
+
+def test_their_velocities_are_right(found):
+    table, truth = found
+    both = (table["n_components"] == 2).to_numpy()
+    got = np.sort(table.loc[both, ["rv_1", "rv_2"]].to_numpy(), axis=1)
+    true = np.sort(truth.loc[both, ["rv_1", "rv_2"]].to_numpy(), axis=1)
+    true = true - truth.loc[both, ["rv_measured"]].to_numpy()
+    assert np.median(np.abs(got - true)) < 0.3
+    assert np.abs(got - true).max() < 3.0
