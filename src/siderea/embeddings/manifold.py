@@ -187,7 +187,7 @@ class ManifoldMap(TransformerMixin, BaseEstimator):
 
     def _by_umap(self, points: NDArray[np.float32], k: int) -> NDArray[np.float64]:
         try:
-            from umap import UMAP  # type: ignore[import-untyped]
+            from umap import UMAP
         except ImportError as error:
             raise DataError(
                 "method 'umap' needs umap-learn: pip install 'siderea[umap]'"
