@@ -22,9 +22,12 @@ def test_the_demo_goes_through_the_whole_job(shown):
         "class_detections",
         "classes",
         "pca",
+        "pca_features",
         "truth",
         "tsne",
         "tsne_classes",
+        "tsne_classes_features",
+        "tsne_features",
     )
     assert result.report.stat().st_size > 100_000
     truth, table = store.product("truth"), store.catalogue
