@@ -104,3 +104,14 @@ def mock_star():
 def sunlike_spectrum():
     """Return the function behind the mock stars: wavelengths at rest (air) to normalised flux."""
     return sunlike
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask cluster of two workers on this machine; `cluster.scheduler_address` is its address."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit="3GiB"
+    ) as cluster:
+        yield cluster
