@@ -12,7 +12,8 @@ from siderea.errors import DataError, StoreError
 from siderea.io.lightcurves import LightCurveTable, write_lightcurves
 from siderea.io.store import SurveyStore
 from siderea.lightcurves.quality import LightCurveFlag
-from siderea.pipelines.lightcurves import PRIMARY_AT, STORE_PHASES, prepared, run
+from siderea.pipelines.lightcurve_store import PRIMARY_AT, STORE_PHASES
+from siderea.pipelines.lightcurves import prepared, run
 from siderea.simulate.lightcurves import simulate_lightcurves
 
 
@@ -44,7 +45,14 @@ def test_a_store_that_says_what_it_is(result):
     assert store.manifest["axis"]["name"] == "orbital phase"
     assert len(store) == 40
     np.testing.assert_allclose(store.wavelength, STORE_PHASES)
-    assert set(store.products) == {"tsne", "groups"}
+    assert set(store.products) == {"tsne", "groups", "classes"}
+    classes = store.product("classes")
+    assert list(classes["id"]) == list(store.catalogue["id"])
+    chances = classes[["p_detached", "p_semi_detached", "p_contact", "p_ellipsoidal"]]
+    known = classes["class"].notna()
+    assert known.sum() > 30
+    np.testing.assert_allclose(chances[known].max(axis=1), classes["probability"][known])
+    assert store.catalogue["lightcurve_flags"].dtype.kind == "i"
     spectra = store.spectra()
     table = pd.read_parquet(result.table)
     deep = np.flatnonzero((table["depth_1"] > 0.1) & (table["width_1"] > 0.02))
