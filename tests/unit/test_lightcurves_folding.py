@@ -68,6 +68,28 @@ def test_trends_and_jumps_go_and_eclipses_stay():
         detrend(fold(curve, PERIOD), PERIOD)
 
 
+def test_times_may_come_in_any_order():
+    curve = series(n=1000)
+    mixed = np.random.default_rng(4).permutation(len(curve))
+    other = LightCurve(curve.time[mixed], curve.flux[mixed], curve.flux_err[mixed])
+    np.testing.assert_array_equal(detrend(other, PERIOD).flux, detrend(curve, PERIOD).flux[mixed])
+    one, two = fold(curve, PERIOD), fold(other, PERIOD)
+    np.testing.assert_array_equal(one.flux, two.flux)
+    kept = [np.sort(without_outliers(each).flux) for each in (curve, other)]
+    np.testing.assert_array_equal(*kept)
+
+
+def test_few_points_have_no_trend_of_their_own():
+    """Gaia's visits of two transits: a level for each would take the eclipses away."""
+    rng = np.random.default_rng(2)
+    time = np.sort((55000 + rng.uniform(0, 1500, 40))[:, None] + np.array([0.0, 0.07]), axis=None)
+    flux = 1 - 0.4 * (np.abs((time / PERIOD + 0.5) % 1 - 0.5) < 0.1)
+    curve = LightCurve(time, 7 * flux, np.full(80, 0.01))
+    flat = detrend(curve, PERIOD)
+    np.testing.assert_allclose(flat.flux, flux)
+    np.testing.assert_allclose(flat.flux_err, 0.01 / 7)
+
+
 def test_outliers_upwards_go_and_eclipses_stay():
     curve = series(n=2000, width=0.01)
     flux = curve.flux.copy()

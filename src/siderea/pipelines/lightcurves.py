@@ -19,6 +19,7 @@ from siderea.lightcurves import polyfit, two_gaussian
 from siderea.lightcurves.classes import PHASES, Classes, classify, morphology
 from siderea.lightcurves.folding import binned, detrend, fold, without_outliers
 from siderea.lightcurves.kinds import load_default, names_of_groups, probabilities
+from siderea.lightcurves.period_models import SPARSE, wrong_periods
 from siderea.lightcurves.periods import check_period, find_period
 from siderea.lightcurves.quality import MIN_POINTS, LightCurveFlag, describe
 from siderea.pipelines.draw import save_figure
@@ -105,6 +106,9 @@ def run(
     source = source if isinstance(source, LightCurveTable) else read_lightcurves(source)
     if len(source) == 0:
         raise DataError("found no light curve in the input; expected at least one")
+    twice = source.table["id"][source.table["id"].duplicated()]
+    if len(twice):
+        raise DataError(f"id: found {twice.iloc[0]!r} twice; expected one row per star")
     curves, table = _folded(source, period, flatten=flatten, progress=progress)
     points = tuple(
         [getattr(curve, name) for curve in curves] for name in ("time", "flux", "flux_err")
@@ -136,7 +140,9 @@ def run(
 def prepared(
     curve: LightCurve, period: float, time_0: float, *, flatten: bool = False
 ) -> tuple[LightCurve, float, int]:
-    """Fold one light curve: period searched for if it is NaN, and checked if there are times.
+    """Fold one light curve: period searched for if it is NaN, checked if there are times enough.
+
+    Series of fewer than `SPARSE` points are checked together, by `wrong_periods`.
 
     Returns
     -------
@@ -163,7 +169,8 @@ def prepared(
                 (flags | LightCurveFlag.TOO_FEW),
             )
         if np.isfinite(period):
-            flags |= check_period(curve, period).flags & ~LightCurveFlag.TOO_FEW
+            if len(curve) >= SPARSE:
+                flags |= check_period(curve, period).flags
         else:
             period = find_period(curve).period
         curve = without_outliers(curve)
@@ -186,7 +193,16 @@ def _folded(
         flags.append(bits)
         if progress is not None:
             progress(number + 1, len(source))
-    return curves, source.table.assign(period=periods, flags=flags)
+    table = source.table.assign(period=periods, flags=flags)
+    few = [
+        row
+        for row, curve in enumerate(source.curves)
+        if not curve.folded and MIN_POINTS <= len(curve) < SPARSE and np.isfinite(periods[row])
+    ]
+    if few:
+        found = wrong_periods([source.curves[row] for row in few], np.array(periods)[few])
+        table.loc[table.index[few], "flags"] |= found & ~int(LightCurveFlag.TOO_FEW)
+    return curves, table
 
 
 def _table(
