@@ -24,6 +24,7 @@ from lightcurves import catalogue, circular, fitted
 from siderea.lightcurves import polyfit
 from siderea.lightcurves.classes import morphology
 from siderea.lightcurves.folding import binned
+from siderea.lightcurves.temperatures import companion_temperature
 from siderea.simulate.binaries import from_catalogue
 from siderea.simulate.lightcurves import simulate_lightcurves
 
@@ -126,6 +127,26 @@ def shapes(points, source):
     print("    median of ours by fifths of theirs: " + ", ".join(rows), flush=True)
 
 
+def temperatures(table):
+    """Compare the temperature of the second star by the catalogue's depths with that of spectral
+    energy distributions (Armstrong et al. 2014), for real binaries."""
+    good = (table["pdepth"] > 0.01) & (table["sdepth"] > 0.002) & table["T2"].notna()
+    good &= (table["morph"] >= 0) & (table["morph"] < 0.7)
+    real = table[good]
+    ours = companion_temperature(real["T1"], real["pdepth"], real["sdepth"])
+    print(f"== {len(real)} real binaries: T2 by depths − T2 by colours (T1 being theirs) ==")
+    for low, high in ((0.0, 0.3), (0.3, 0.5), (0.5, 0.7), (0.0, 0.7)):
+        mine = ((real["morph"] >= low) & (real["morph"] < high)).to_numpy()
+        off = ours[mine] - real["T2"].to_numpy()[mine]
+        scatter = 1.4826 * np.median(np.abs(off - np.median(off)))
+        rank = spearmanr(ours[mine] / real["T1"][mine], real["T2"][mine] / real["T1"][mine])[0]
+        print(
+            f"  morphology {low} to {high} ({mine.sum()}): median {np.median(off):+.0f} K, scatter "
+            f"{scatter:.0f} K (their error {np.median(real['e_T2'][mine]):.0f} K), Spearman of "
+            f"T2/T1 {rank:.2f}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
@@ -135,6 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = catalogue(options.data)
+    temperatures(table)
     for sampling in options.sampling.split(","):
         survey(table, options.curves, options.seed, sampling)
 

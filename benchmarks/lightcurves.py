@@ -34,7 +34,7 @@ CHUNK = 2000
 def catalogue(data: Path) -> pd.DataFrame:
     table = pd.read_csv(data / "kepler_eb" / "kebc.csv", comment="#")
     temperatures = pd.read_csv(data / "kepler_eb" / "armstrong14.tsv", sep="\t", comment="#")
-    temperatures = temperatures.rename(columns=str.strip)[["KIC", "T1", "R2/R1"]]
+    temperatures = temperatures.rename(columns=str.strip)[["KIC", "T1", "R2/R1", "T2", "e_T2"]]
     temperatures = (
         temperatures.apply(pd.to_numeric, errors="coerce").dropna().drop_duplicates("KIC")
     )
