@@ -160,9 +160,10 @@ def report(sampling, points, truth, options):
     print(f"\n== {sampling}, seed {options.seed} ==", flush=True)
     sample = Sample(points, truth)
     for n in (int(one) for one in options.sizes.split(",")):
-        for method in options.methods.split(","):
+        for number, method in enumerate(options.methods.split(",")):
             found, names = groups(sample, min(n, len(sample.kind)), method)
-            if options.figure and n == options.figure_size and sampling in options.figure:
+            wanted = number == 0 and n == options.figure_size and sampling in options.figure
+            if options.figure and wanted:
                 draw(found, names, sampling, options.figure)
     network(sample)
     if not options.quick:

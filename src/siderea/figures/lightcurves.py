@@ -68,6 +68,7 @@ def class_figure(
     _legend(ax, called, order, colours)
     panels = halves[1].subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     _mean_curves(panels, phase, mean, spread, order, colours, np.bincount(group[group >= 0]))
+    halves[1].suptitle("Mean curves: number of the group, and how many are in it", fontsize=9)
     halves[1].supxlabel("orbital phase", fontsize=9)
     halves[1].supylabel("normalised flux: mean (line) ± σ (shade)", fontsize=9)
     return figure
@@ -76,10 +77,10 @@ def class_figure(
 def _ordered(called: Sequence[str]) -> tuple[list[int], list[Any]]:
     """Return groups in the order of their panels, and the colour of each group.
 
-    Names stand in the order of their largest group. Of one name the first has the pure hue, the
-    others lighter and darker ones by turns.
+    Names stand in alphabetical order, so that a hue means the same in every figure of the same
+    names. Of one name the first has the pure hue, the others lighter and darker ones by turns.
     """
-    first = list(dict.fromkeys(called))
+    first = sorted(set(called))
     order = sorted(range(len(called)), key=lambda k: (first.index(called[k]), k))
     colours: list[Any] = [INK] * len(called)
     if len(first) == 1:  # no names, or one: every group has a colour of its own
