@@ -79,20 +79,20 @@ def groups(sample, n, method):
     mine = sample.varies[:n]
     truth, group = sample.kind[:n][mine], found.group[mine]
     most, named = names_by_truth(group, truth), names_of_groups(found.group, sample.chances[:n])
+    by_most, by_name = (
+        np.array([*names, "none"])[np.maximum(group, -1)] for names in (most, named)
+    )
     print(
         f"  {method}, {n} systems, {mine.sum()} vary: {found.n_groups} groups, "
         f"{np.mean(group < 0):.1%} in none, {spent:.0f} s CPU"
     )
-    print(f"    by the truth of most: {table_of(np.array(most)[group], truth)}")
-    print(f"    as the network names: {table_of(np.array(named)[group], truth)}")
+    print(f"    by the truth of most: {table_of(by_most, truth)}")
+    print(f"    as the network names: {table_of(by_name, truth)}")
     sure = found.probability[mine] >= 0.9
-    print(
-        f"    probability ≥ .9 ({sure.mean():.0%}): "
-        f"{table_of(np.array(most)[group[sure]], truth[sure])}"
-    )
+    print(f"    probability ≥ .9 ({sure.mean():.0%}): {table_of(by_most[sure], truth[sure])}")
     check = agreement(group, truth)
     right = float((check["n"] * check["completeness"]).sum() / check["n"].sum())
-    assert abs(right - np.mean(np.array(most)[group] == truth)) < 1e-9
+    assert abs(right - np.mean(by_most == truth)) < 1e-9
     return found, most
 
 

@@ -5,7 +5,7 @@
 DATA is the folder of real data (``kepler_eb`` is read from it). Series in time of systems with the
 catalogue's parameters go through what ``siderea lightcurves`` does to them, with the right period
 and half and twice of it; then with the points over the first eclipse gone, flat, and with a single
-eclipse left.
+eclipse.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from siderea.lightcurves import two_gaussian
 from siderea.lightcurves.period_models import wrong_periods
 from siderea.lightcurves.periods import check_period
 from siderea.lightcurves.quality import LightCurveFlag
+from siderea.lightcurves.two_gaussian import WIDTH_IN_SIGMA
 from siderea.pipelines.lightcurves import prepared
 from siderea.simulate.binaries import from_catalogue
 from siderea.simulate.lightcurves import simulate_lightcurves
@@ -57,7 +58,7 @@ def periods(sampling, curves, truth):
 
 
 def gaps(sampling, curves, truth):
-    """Take away the points within the first eclipse, or all but it, or all variation."""
+    """Take away the points within the first eclipse, or all variation, or all but a Gaussian."""
     folded = [
         prepared(curve, float(row.period), float(row.time_0))[0]
         for curve, row in zip(curves, truth.itertuples(), strict=True)
@@ -68,25 +69,21 @@ def gaps(sampling, curves, truth):
     cut, flat, single = [], [], []
     for row in rows:
         curve, fit = folded[row], whole
-        off = [
-            np.abs((curve.time - at + 0.5) % 1 - 0.5) / width
-            for at, width in (
-                (fit.position_1[row], fit.width_1[row]),
-                (fit.position_2[row], fit.width_2[row]),
-            )
-        ]
-        cut.append(_some(curve, off[0] > 0.55))
+        off = np.abs((curve.time - fit.position_1[row] + 0.5) % 1 - 0.5) / fit.width_1[row]
+        cut.append(_some(curve, off > 0.55))
         rng = np.random.default_rng(row)
         noise = curve.flux_err * rng.standard_normal(len(curve))
         flat.append(LightCurve(curve.time, 1 + noise, curve.flux_err, folded=True))
-        flux = np.where(off[1] < 0.7, fit.constant[row] + noise, curve.flux)
+        lost = np.exp(-0.5 * (off * WIDTH_IN_SIGMA) ** 2) * fit.depth_1[row]
+        flux = fit.constant[row] - lost + noise
         single.append(LightCurve(curve.time, flux, curve.flux_err, folded=True))
     every = np.arange(len(rows))
     print(f"  {len(rows)} curves with two eclipses that are narrower than .12")
     print(f"  as they are: gap {share(whole.flags, F.GAP, rows)}")
     print(f"  first eclipse cut out: gap {share(fitted(cut).flags, F.GAP, every)}")
     print(f"  flat: {share(fitted(flat).flags, F.FLAT, every)}")
-    print(f"  second eclipse gone: one eclipse {share(fitted(single).flags, F.ONE_ECLIPSE, every)}")
+    one = share(fitted(single).flags, F.ONE_ECLIPSE, every)
+    print(f"  a Gaussian like the first alone: one eclipse {one}")
 
 
 def _some(curve, keep):

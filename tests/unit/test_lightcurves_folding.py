@@ -9,7 +9,7 @@ from siderea.data import LightCurve
 from siderea.errors import DataError
 from siderea.lightcurves.folding import binned, detrend, fold, without_outliers
 from siderea.lightcurves.periods import check_period, find_period
-from siderea.lightcurves.quality import LightCurveFlag, widest_gap
+from siderea.lightcurves.quality import LightCurveFlag, hidden_in_gap, widest_gap
 
 PERIOD = 2.3
 
@@ -145,3 +145,11 @@ def test_gaps_go_round_the_circle():
     assert widest_gap(np.array([0.1, 0.5, 0.9])) == pytest.approx(0.4)
     assert widest_gap(np.array([0.3, 0.4])) == pytest.approx(0.9)
     assert widest_gap(np.empty(0)) == 1
+
+
+def test_a_gap_among_even_points_counts_although_it_is_short():
+    even = np.arange(1000) / 1000
+    assert not hidden_in_gap(even, np.nan)
+    assert hidden_in_gap(even[np.abs(even - 0.4) > 0.004], np.nan)
+    rng = np.random.default_rng(3)
+    assert np.mean([hidden_in_gap(rng.random(100), np.nan) for _ in range(1000)]) < 0.005

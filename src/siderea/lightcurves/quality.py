@@ -65,11 +65,16 @@ def widest_gap(phase: Array) -> float:
 def hidden_in_gap(phase: Array, width: float) -> bool:
     """Say whether an eclipse of a width (phase) would fit between two neighbouring points.
 
-    Whatever the width (NaN where no eclipse is known), a stretch longer than 3 ln n/n counts: among
-    n points at random phases the chance of one is about 1/n².
+    Whatever the width (NaN where no eclipse is known), a stretch counts that is longer than
+    3 ln n/n, or three times as long as any other: among n points at random phases the chance of
+    either is about 1/n².
     """
     gap, n = widest_gap(phase), max(phase.size, 2)
-    return gap > width or gap > 3.0 * float(np.log(n)) / n
+    if gap > width or gap > 3.0 * float(np.log(n)) / n:
+        return True
+    ordered = np.sort(np.mod(phase, 1.0))
+    second = np.partition(np.diff(ordered, append=ordered[0] + 1.0), -2)[-2]
+    return bool(gap > 3.0 * second)
 
 
 def wild_in_eclipse(
