@@ -49,7 +49,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "simulate": ("Gray2005", "John1988", "Huang1972", "Asplund2009"),
     "detect": ("Merle2017", "ZuckerMazeh1994", "Zucker2003"),
     "rv": ("Matijevic2011", "Merle2020", "BenjaminiHochberg1995", "PriceWhelan2017", "Kipping2013"),
-    "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012"),
+    "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012", "Ward1963"),
 }
 """Which entries each method rests on."""
 

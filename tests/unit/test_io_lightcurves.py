@@ -46,6 +46,14 @@ def test_a_table_of_two_stars(tmp_path, suffix):
     assert not found.curves[0].folded
 
 
+def test_a_star_whose_id_reads_as_missing_is_kept(tmp_path):
+    frame = two_stars()
+    frame["id"] = frame["id"].replace("a", "NA")  # what pandas takes for NaN
+    frame.to_csv(tmp_path / "stars.csv", index=False)
+    found = read_lightcurves(tmp_path / "stars.csv")
+    assert [len(curve) for curve in found.curves] == [50, 30]
+
+
 def test_phase_magnitudes_and_other_names(tmp_path):
     path = tmp_path / "star.csv"
     phase = np.linspace(0, 0.99, 40)

@@ -10,7 +10,6 @@ from siderea.lightcurves.classes import (
     agreement,
     classify,
     features,
-    groups_of,
     morphology,
     normalised_curves,
 )
@@ -64,21 +63,13 @@ def test_two_kinds_make_two_groups(method):
     found = classify(curves, method=method, smallest=20)
     table = agreement(found.group[:-1], kinds).set_index("kind")
     assert (table["purity"] > 0.95).all()
-    assert (table["completeness"] > 0.8).all()
+    assert (table["completeness"] > 0.95).all()
+    assert np.all(found.group[:-1] >= 0)
+    assert np.all(found.probability[:-1] > 0)
     assert found.group[-1] == -2
+    assert np.isnan(found.probability[-1])
     assert np.isnan(found.place[-1]).all()
     assert found.mean.shape == found.spread.shape == (found.n_groups, 100)
-
-
-def test_groups_are_numbered_by_size_and_small_ones_are_none():
-    rng = np.random.default_rng(1)
-    spots = np.concatenate(
-        [rng.normal(0, 1, (60, 2)), rng.normal(50, 1, (100, 2)), rng.normal(-50, 0.3, (12, 2))]
-    )
-    group = groups_of(spots, smallest=20)
-    assert np.median(group[60:160]) == 0
-    assert np.median(group[:60]) == 1
-    assert np.all(group[160:] == -1)
 
 
 def test_purity_and_completeness_by_hand():
@@ -93,8 +84,9 @@ def test_few_curves_and_unknown_methods_are_refused():
     curves, _ = sample(8)
     with pytest.raises(DataError, match="at least 10"):
         classify(curves)
+    curves, _ = sample(30)
     with pytest.raises(DataError, match="method"):
-        groups_of(np.zeros((30, 2)), method="kmeans")
+        classify(curves, method="kmeans")
 
 
 def test_morphology_grows_with_width():

@@ -9,7 +9,7 @@ from siderea.data import LightCurve
 from siderea.errors import DataError
 from siderea.lightcurves.folding import binned, detrend, fold, without_outliers
 from siderea.lightcurves.periods import check_period, find_period
-from siderea.lightcurves.quality import LightCurveFlag, widest_gap
+from siderea.lightcurves.quality import LightCurveFlag, hidden_in_gap, widest_gap
 
 PERIOD = 2.3
 
@@ -68,6 +68,28 @@ def test_trends_and_jumps_go_and_eclipses_stay():
         detrend(fold(curve, PERIOD), PERIOD)
 
 
+def test_times_may_come_in_any_order():
+    curve = series(n=1000)
+    mixed = np.random.default_rng(4).permutation(len(curve))
+    other = LightCurve(curve.time[mixed], curve.flux[mixed], curve.flux_err[mixed])
+    np.testing.assert_array_equal(detrend(other, PERIOD).flux, detrend(curve, PERIOD).flux[mixed])
+    one, two = fold(curve, PERIOD), fold(other, PERIOD)
+    np.testing.assert_array_equal(one.flux, two.flux)
+    kept = [np.sort(without_outliers(each).flux) for each in (curve, other)]
+    np.testing.assert_array_equal(*kept)
+
+
+def test_few_points_have_no_trend_of_their_own():
+    """Gaia's visits of two transits: a level for each would take the eclipses away."""
+    rng = np.random.default_rng(2)
+    time = np.sort((55000 + rng.uniform(0, 1500, 40))[:, None] + np.array([0.0, 0.07]), axis=None)
+    flux = 1 - 0.4 * (np.abs((time / PERIOD + 0.5) % 1 - 0.5) < 0.1)
+    curve = LightCurve(time, 7 * flux, np.full(80, 0.01))
+    flat = detrend(curve, PERIOD)
+    np.testing.assert_allclose(flat.flux, flux)
+    np.testing.assert_allclose(flat.flux_err, 0.01 / 7)
+
+
 def test_outliers_upwards_go_and_eclipses_stay():
     curve = series(n=2000, width=0.01)
     flux = curve.flux.copy()
@@ -123,3 +145,11 @@ def test_gaps_go_round_the_circle():
     assert widest_gap(np.array([0.1, 0.5, 0.9])) == pytest.approx(0.4)
     assert widest_gap(np.array([0.3, 0.4])) == pytest.approx(0.9)
     assert widest_gap(np.empty(0)) == 1
+
+
+def test_a_gap_among_even_points_counts_although_it_is_short():
+    even = np.arange(1000) / 1000
+    assert not hidden_in_gap(even, np.nan)
+    assert hidden_in_gap(even[np.abs(even - 0.4) > 0.004], np.nan)
+    rng = np.random.default_rng(3)
+    assert np.mean([hidden_in_gap(rng.random(100), np.nan) for _ in range(1000)]) < 0.005

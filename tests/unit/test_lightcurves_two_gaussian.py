@@ -204,6 +204,15 @@ def test_a_gap_over_an_eclipse_is_flagged():
     assert LightCurveFlag.GAP not in flags_of(phase, flux, error)
 
 
+def test_a_gap_over_the_only_eclipse_is_flagged():
+    phase, flux, error = noisy(1000, depths=(0.3, 0.0))
+    keep = np.abs(phase - 0.1) > 0.06
+    found = flags_of(phase[keep], flux[keep], error[keep])
+    assert LightCurveFlag.GAP in found
+    assert LightCurveFlag.FLAT in found
+    assert LightCurveFlag.GAP not in flags_of(*noisy(1000, depths=(0.0, 0.0)))
+
+
 def test_half_the_period_is_flagged():
     phase, flux, error = noisy(1500, depths=(0.4, 0.15), at=(0.0, 0.5), sigma=(0.01, 0.01))
     order = np.argsort(2 * phase % 1)

@@ -12,7 +12,8 @@ from siderea.errors import DataError, StoreError
 from siderea.io.lightcurves import LightCurveTable, write_lightcurves
 from siderea.io.store import SurveyStore
 from siderea.lightcurves.quality import LightCurveFlag
-from siderea.pipelines.lightcurves import PRIMARY_AT, STORE_PHASES, prepared, run
+from siderea.pipelines.lightcurve_store import PRIMARY_AT, STORE_PHASES
+from siderea.pipelines.lightcurves import prepared, run
 from siderea.simulate.lightcurves import simulate_lightcurves
 
 
@@ -44,7 +45,14 @@ def test_a_store_that_says_what_it_is(result):
     assert store.manifest["axis"]["name"] == "orbital phase"
     assert len(store) == 40
     np.testing.assert_allclose(store.wavelength, STORE_PHASES)
-    assert set(store.products) == {"tsne", "groups"}
+    assert set(store.products) == {"tsne", "groups", "classes"}
+    classes = store.product("classes")
+    assert list(classes["id"]) == list(store.catalogue["id"])
+    chances = classes[["p_detached", "p_semi_detached", "p_contact", "p_ellipsoidal"]]
+    known = classes["class"].notna()
+    assert known.sum() > 30
+    np.testing.assert_allclose(chances[known].max(axis=1), classes["probability"][known])
+    assert store.catalogue["lightcurve_flags"].dtype.kind == "i"
     spectra = store.spectra()
     table = pd.read_parquet(result.table)
     deep = np.flatnonzero((table["depth_1"] > 0.1) & (table["width_1"] > 0.02))
@@ -109,6 +117,52 @@ def test_one_bad_star_kills_no_batch(tmp_path):
     assert "NON_FINITE" in frame.loc["empty", "warnings"]
     assert made.n_groups == 0  # too few curves for a map
     assert len(SurveyStore.open(made.store)) == 3
+
+
+def test_what_can_be_wrong_is_flagged_from_file_to_table(tmp_path):
+    """One table, one star for each fault; magnitudes, and times in any order."""
+    rng = np.random.default_rng(8)
+    good = bent(900)
+    off = (good.time / 1.7 + 0.5) % 1 - 0.5
+    faults = {
+        "good": (good.time, good.flux, 1.7),
+        "flat": (good.time, 1 + 0.002 * rng.standard_normal(900), 1.7),
+        "one": (good.time, np.where(np.abs(off) > 0.3, 1.0, good.flux), 1.7),
+        "gap": (good.time[np.abs(off) > 0.1], good.flux[np.abs(off) > 0.1], 1.7),
+        "half": (good.time, good.flux, 0.85),
+        "twice": (good.time, good.flux, 3.4),
+        "nan": (good.time, np.where(np.arange(900) % 9, good.flux, np.nan), 1.7),
+        "five": (good.time[:5], good.flux[:5], 1.7),
+        "sparse": (good.time[::10], good.flux[::10], 1.7),
+    }
+    frames = [
+        pd.DataFrame({"id": k, "time": t, "mag": 12 - 2.5 * np.log10(f), "mag_err": 0.0022})
+        .assign(period=p, time_0=55000.0)
+        .sample(frac=1, random_state=1)
+        for k, (t, f, p) in faults.items()
+    ]
+    pd.concat(frames).to_csv(tmp_path / "curves.csv", index=False)
+    frame = pd.read_parquet(run(tmp_path / "curves.csv", tmp_path / "out").table).set_index("id")
+    said = {name: set(text.split("|")) for name, text in frame["warnings"].items()}
+    assert said["good"] == said["sparse"] == {""}
+    for name, flag in {
+        "flat": "FLAT",
+        "one": "ONE_ECLIPSE",
+        "gap": "GAP",
+        "half": "HALF_PERIOD",
+        "twice": "DOUBLE_PERIOD",
+        "nan": "NON_FINITE",
+        "five": "TOO_FEW",
+    }.items():
+        assert flag in said[name], (name, said[name])
+    for name in ("good", "nan", "sparse"):
+        assert frame.loc[name, "separation"] == pytest.approx(0.5, abs=0.003)
+
+
+def test_an_id_that_comes_twice_is_refused(tmp_path):
+    table = pd.DataFrame({"id": ["a", "a"], "period": 1.7, "time_0": np.nan})
+    with pytest.raises(DataError, match="'a' twice"):
+        run(LightCurveTable((bent(), bent(seed=1)), table), tmp_path)
 
 
 def test_no_curve_at_all_is_refused(tmp_path):

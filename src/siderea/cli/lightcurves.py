@@ -38,6 +38,7 @@ def run(
 
     A table has one row per point: id, time or phase, flux, flux_err; and the period of each star
     where it is known. Without one it is searched for, which takes much longer than all the rest.
+    Each star gets a kind (detached, semi-detached, contact, ellipsoidal) with its probabilities.
 
     Memory: that of the table, and 1 GiB for the fits.
     Time: 10 to 20 s per thousand folded curves of 1,000 points.

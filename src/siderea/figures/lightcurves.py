@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.errors import DataError
-from siderea.figures.style import ACCENT, CATEGORICAL, INK, MARKERS, MISSING, style
+from siderea.figures.style import ACCENT, CATEGORICAL, INK, MISSING, OTHERS, style
 
 __all__ = ["class_figure", "fit_figure"]
 
@@ -39,7 +41,7 @@ def class_figure(
     mean, spread : (G, P) array-like
         Normalised flux.
     names : sequence of str
-        What to call the groups; numbers by default.
+        What each group is; groups of one name share a hue and stand together.
     title : str
 
     Raises
@@ -52,71 +54,131 @@ def class_figure(
     count = len(mean)
     if count == 0 or mean.shape != spread.shape or mean.shape[1:] != phase.shape:
         raise DataError(f"found mean {mean.shape}, phase {phase.shape}; expected (G, P) and (P,)")
-    columns = 1 if count <= 4 else 2
+    called = [names[k] if k < len(names) else "" for k in range(count)]
+    order, colours = _ordered(called)
+    columns = 1 if count <= 4 else 2 if count <= 10 else 3 if count <= 15 else 4
     rows = int(np.ceil(count / columns))
-    figure = Figure(
-        figsize=(7.0 + 1.9 * columns, max(4.6, 1.25 * rows + 0.6)), layout="constrained"
-    )
-    halves: Any = figure.subfigures(1, 2, width_ratios=(5.0, 2.4 * columns))
-    left, right = halves
-    ax = left.add_subplot()
-    _map(ax, place, group, count, names)
+    width = 6.2 + 1.55 * columns
+    figure = Figure(figsize=(width, max(5.2, 1.02 * rows + 0.9)), layout="constrained")
+    halves: Any = figure.subfigures(1, 2, width_ratios=(6.2, 1.55 * columns))
     total = int(np.isfinite(place).all(axis=1).sum())
+    ax = halves[0].add_subplot()
+    _map(ax, place, group, order, colours)
     ax.set_title(f"{title}\n{total:,} light curves".strip(), loc="left")
-    panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    order = np.argsort(np.mod(phase + 0.3, 1.0))  # both eclipses whole: from −0.3 to 0.7
-    x = np.mod(phase + 0.3, 1.0)[order] - 0.3
-    for number, panel in enumerate(panels.T.ravel()):
-        if number >= count:
-            panel.set_visible(False)
-            continue
-        colour = CATEGORICAL[number % len(CATEGORICAL)]
-        middle, width = mean[number][order], spread[number][order]
-        panel.fill_between(x, middle - width, middle + width, color="#D9D9D9", linewidth=0)
-        panel.plot(x, middle, color=colour, linewidth=1.4)
-        size = int((group == number).sum())
-        label = names[number] if number < len(names) else f"group {number + 1}"
-        panel.set_title(f"{label} ({size:,})", loc="left", fontsize=8)
-        panel.set_ylim(-0.25, 1.2)
-        panel.tick_params(labelbottom=number % rows == rows - 1 or number == count - 1)
-    right.supxlabel("orbital phase", fontsize=9)
-    right.supylabel("normalised flux, mean ± σ", fontsize=9)
+    _legend(ax, called, order, colours)
+    panels = halves[1].subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    _mean_curves(panels, phase, mean, spread, order, colours, np.bincount(group[group >= 0]))
+    halves[1].suptitle("Mean curves: number of the group, and how many are in it", fontsize=9)
+    halves[1].supxlabel("orbital phase", fontsize=9)
+    halves[1].supylabel("normalised flux: mean (line) ± σ (shade)", fontsize=9)
     return figure
 
 
-def _map(ax: Axes, place: NDArray, group: NDArray, count: int, names: Sequence[str]) -> None:
-    size = float(np.clip(600 * len(place) ** -0.6, 0.8, 25))
-    for number in range(-1, count):
-        mine = group == number
-        if not mine.any():
+def _ordered(called: Sequence[str]) -> tuple[list[int], list[Any]]:
+    """Return groups in the order of their panels, and the colour of each group.
+
+    Names stand in alphabetical order, so that a hue means the same in every figure of the same
+    names. Of one name the first has the pure hue, the others lighter and darker ones by turns.
+    """
+    first = sorted(set(called))
+    order = sorted(range(len(called)), key=lambda k: (first.index(called[k]), k))
+    colours: list[Any] = [INK] * len(called)
+    if len(first) == 1:  # no names, or one: every group has a colour of its own
+        return order, [CATEGORICAL[k % len(CATEGORICAL)] for k in range(len(called))]
+    for name in first:
+        mine = [k for k in order if called[k] == name]
+        hue = np.array(to_rgb(CATEGORICAL[first.index(name) % len(CATEGORICAL)]))
+        hue = np.array(to_rgb(OTHERS)) if name in ("", "mixed") else hue
+        for place, k in enumerate(mine):
+            step = ((place + 1) // 2) / max(len(mine) // 2, 1)
+            share, end = (0.5 * step, np.ones(3)) if place % 2 else (0.4 * step, np.zeros(3))
+            colours[k] = tuple((1.0 - share) * hue + share * end)
+    return order, colours
+
+
+def _legend(ax: Axes, called: Sequence[str], order: Sequence[int], colours: Sequence[Any]) -> None:
+    """Name the hues, where there are names."""
+    named = list(dict.fromkeys(called[k] for k in order))
+    if named == [""]:
+        return
+    for name in named:
+        hue = colours[next(k for k in order if called[k] == name)]
+        ax.plot([], [], "o", color=hue, markersize=6, label=name or "no name")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=min(len(named), 5))
+
+
+def _mean_curves(
+    panels: NDArray,
+    phase: NDArray,
+    mean: NDArray,
+    spread: NDArray,
+    order: Sequence[int],
+    colours: Sequence[Any],
+    sizes: NDArray,
+) -> None:
+    rows = panels.shape[0]
+    turn = np.argsort(np.mod(phase + 0.3, 1.0))  # both eclipses whole: from −0.3 to 0.7
+    x = np.mod(phase + 0.3, 1.0)[turn] - 0.3
+    for number, panel in enumerate(panels.T.ravel()):
+        if number >= len(order):
+            panel.set_visible(False)
             continue
-        colour = MISSING if number < 0 else CATEGORICAL[number % len(CATEGORICAL)]
-        marker = MARKERS[number // len(CATEGORICAL) % len(MARKERS)] if number >= 0 else "o"
-        options: dict[str, Any] = {
-            "s": size,
-            "color": colour,
-            "marker": marker,
-            "linewidths": 0,
-            "rasterized": True,
-        }
-        ax.scatter(place[mine, 0], place[mine, 1], **options)
-        if number >= 0:
-            middle = np.median(place[mine], axis=0)
-            nearest = place[mine][np.argmin(((place[mine] - middle) ** 2).sum(axis=1))]
-            label = names[number] if number < len(names) else str(number + 1)
-            box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.8, "linewidth": 0}
-            ax.text(
-                nearest[0],
-                nearest[1],
-                label,
-                fontsize=8,
-                ha="center",
-                va="center",
-                color=INK,
-                bbox=box,
-            )
+        k = order[number]
+        middle, width = mean[k][turn], spread[k][turn]
+        panel.fill_between(x, middle - width, middle + width, color="#D4D4D4", linewidth=0)
+        panel.plot(x, middle, color=colours[k], linewidth=1.6)
+        panel.set_title(f"{number + 1}", loc="left", fontsize=8, fontweight="bold", pad=2)
+        panel.set_title(f"{int(sizes[k]):,}", loc="right", fontsize=7, pad=2)
+        panel.set_ylim(-0.18, 1.18)
+        panel.set_xlim(-0.3, 0.7)
+        panel.set_xticks([0.0, 0.5])
+        panel.set_yticks([0.0, 1.0])
+        panel.tick_params(labelbottom=number % rows == rows - 1 or number == len(order) - 1)
+
+
+def _map(
+    ax: Axes, place: NDArray, group: NDArray, order: Sequence[int], colours: Sequence[Any]
+) -> None:
+    """Draw the map; a group bears the number of its panel at its densest island."""
+    size = float(np.clip(900 * len(place) ** -0.6, 1.2, 25))
+    shown = np.isfinite(place).all(axis=1)
+    colour = np.array([to_rgb(MISSING), *(to_rgb(one) for one in colours)])
+    rows = np.flatnonzero(shown)[np.random.default_rng(0).permutation(int(shown.sum()))]
+    ax.scatter(
+        place[rows, 0],
+        place[rows, 1],
+        s=size,
+        c=colour[np.maximum(group[rows], -1) + 1],
+        linewidths=0,
+        rasterized=True,
+    )
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    for number, k in enumerate(order):
+        mine = place[(group == k) & shown]
+        if len(mine) == 0:
+            continue
+        x, y = mine[_densest(mine)]
+        ax.text(
+            x,
+            y,
+            str(number + 1),
+            fontsize=9,
+            fontweight="bold",
+            ha="center",
+            va="center",
+            color=INK,
+            path_effects=halo,
+        )
     ax.set_xlabel("t-SNE 1")
     ax.set_ylabel("t-SNE 2")
+
+
+def _densest(spots: NDArray) -> int:
+    """Return the point with most others about it (of 500 at most)."""
+    some = np.linspace(0, len(spots) - 1, min(len(spots), 500)).astype(int)
+    apart = ((spots[some, None] - spots[None, some]) ** 2).sum(axis=2)
+    scale = 0.01 * float(np.ptp(spots, axis=0).max()) ** 2 + 1e-12
+    return int(some[np.exp(-apart / scale).sum(axis=1).argmax()])
 
 
 @style()

@@ -247,7 +247,7 @@ def _stars(
         return [(path.stem, _star(path, frame, known))]
     return [
         (str(name), _star(path, rows, known))
-        for name, rows in frame.groupby(known["id"], sort=False)
+        for name, rows in frame.groupby(known["id"], sort=False, dropna=False)
     ]
 
 

@@ -1,29 +1,26 @@
 """Classes of light curves: fitted curves on a map, groups on the map, a mean curve of each group.
 
 As in Kochoska et al. 2017 (A&A 602, A110): the fitted curves, brought to one phase and one scale,
-are mapped by t-SNE, and DBSCAN finds the groups.
+are mapped by t-SNE, and DBSCAN finds dense pieces, which `siderea.lightcurves.groups` merges.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.cluster import DBSCAN, HDBSCAN
-from sklearn.neighbors import NearestNeighbors
 
 from siderea.embeddings.tsne import TSNEMap
 from siderea.errors import DataError
+from siderea.lightcurves.groups import MOST, Method, groups_of
 
 __all__ = [
     "Classes",
     "agreement",
     "classify",
     "features",
-    "groups_of",
     "morphology",
     "normalised_curves",
 ]
@@ -35,10 +32,6 @@ PHASES = np.arange(100) / 100.0
 
 SHAPE, AMPLITUDE = 1.0, 0.15
 """Weights of the shape (rms over phase), and of one dex of amplitude, among the features."""
-
-REACHED = 0.8
-"""Chosen on 2,000 simulated binaries (not on real ones): between 0.5, which leaves a fifth of the
-curves in no group, and 0.95, where semi-detached and contact binaries run together."""
 
 MORPHOLOGY_OF_WIDTH = (
     (0.0, 0.006, 0.018, 0.032, 0.044, 0.061, 0.094, 0.130, 0.150, 0.186, 0.250),
@@ -58,13 +51,16 @@ class Classes:
     place : (N, 2) ndarray
         On the map; NaN where a curve has nothing to compare.
     group : (N,) ndarray of int
-        Numbered by size from 0; −1 belongs to none, −2 is not on the map.
+        Numbered by size from 0; −1 if the map has no dense part, −2 is not on the map.
+    probability : (N,) ndarray
+        Share of the ten most similar curves that are of the group; NaN without one.
     mean, spread : (G, 100) ndarray
         Mean and standard deviation of the normalised curves of each group, at `PHASES`.
     """
 
     place: Array
     group: NDArray[np.int64]
+    probability: Array
     mean: Array
     spread: Array
 
@@ -129,8 +125,9 @@ def classify(
     *,
     position: ArrayLike | None = None,
     perplexity: float = 30.0,
-    method: Literal["dbscan", "hdbscan"] = "dbscan",
+    method: Method = "dbscan",
     smallest: int | None = None,
+    most: int = MOST,
     random_state: int = 0,
 ) -> Classes:
     """Map fitted light curves and find their groups.
@@ -145,7 +142,9 @@ def classify(
         Of t-SNE.
     method : {"dbscan", "hdbscan"}
     smallest : int, optional
-        Curves that make a group; N/100, at least 10, by default.
+        Curves of the smallest dense piece; chosen with N by default.
+    most : int
+        Groups, at most: pieces of the map are merged by the likeness of their curves.
     random_state : int
 
     Returns
@@ -161,46 +160,20 @@ def classify(
     rows = np.flatnonzero(np.isfinite(amplitude))
     if rows.size < 10:
         raise DataError(f"found {rows.size} light curves that vary; classes need at least 10")
+    known = features(shape[rows], amplitude[rows])
     tsne = TSNEMap(perplexity=min(perplexity, (rows.size - 1) / 3), random_state=random_state)
-    spot = tsne.fit_transform(features(shape[rows], amplitude[rows]))
-    place, group = np.full((len(shape), 2), np.nan), np.full(len(shape), -2, dtype=np.int64)
+    spot = tsne.fit_transform(known)
+    n = len(shape)
+    place, group = np.full((n, 2), np.nan), np.full(n, -2, dtype=np.int64)
+    probability = np.full(n, np.nan)
     place[rows] = spot
-    group[rows] = groups_of(spot, method=method, smallest=smallest)
-    count = int(group.max()) + 1
+    group[rows], probability[rows] = groups_of(
+        spot, known, method=method, smallest=smallest, most=most
+    )
+    count = max(int(group.max()) + 1, 0)
     mean = np.array([shape[group == k].mean(axis=0) for k in range(count)])
     spread = np.array([shape[group == k].std(axis=0) for k in range(count)])
-    return Classes(place, group, mean.reshape(count, -1), spread.reshape(count, -1))
-
-
-def groups_of(
-    place: ArrayLike,
-    *,
-    method: Literal["dbscan", "hdbscan"] = "dbscan",
-    smallest: int | None = None,
-) -> NDArray[np.int64]:
-    """Find groups on a map, the largest first; −1 is in none.
-
-    Notes
-    -----
-    The radius of DBSCAN is such that `REACHED` of the points have their tenth neighbour within it.
-    """
-    spots = np.asarray(place, dtype=np.float64)
-    smallest = max(10, len(spots) // 100) if smallest is None else smallest
-    if method == "hdbscan":
-        found = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(spots)
-    elif method == "dbscan":
-        k = min(11, len(spots))
-        reach = NearestNeighbors(n_neighbors=k).fit(spots).kneighbors(spots)[0][:, -1]
-        found = DBSCAN(eps=float(np.quantile(reach, REACHED)), min_samples=k - 1).fit_predict(spots)
-    else:
-        raise DataError(f"method: found {method!r}; expected 'dbscan' or 'hdbscan'")
-    names, counts = np.unique(found[found >= 0], return_counts=True)
-    large = names[counts >= smallest]
-    order = large[np.argsort(-counts[counts >= smallest], kind="stable")]
-    group = np.full(len(spots), -1, dtype=np.int64)
-    for number, name in enumerate(order):
-        group[found == name] = number
-    return group
+    return Classes(place, group, probability, mean.reshape(count, -1), spread.reshape(count, -1))
 
 
 def agreement(group: ArrayLike, truth: ArrayLike) -> pd.DataFrame:

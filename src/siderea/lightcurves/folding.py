@@ -14,6 +14,9 @@ __all__ = ["binned", "detrend", "fold", "without_outliers"]
 
 Array = NDArray[np.float64]
 
+FEWEST = 20
+"""Points that give a level of their own."""
+
 
 def fold(curve: LightCurve, period: float, *, time_0: float = 0.0) -> LightCurve:
     """Fold a light curve on a period.
@@ -68,7 +71,9 @@ def detrend(curve: LightCurve, period: float, *, window: float = 3.0) -> LightCu
 
     A median over whole periods holds as much of every phase whenever it is taken, so that it is
     flat for the binary itself. Each stretch without a longer gap has a level of its own, which also
-    takes away the jumps from one quarter of Kepler to the next.
+    takes away the jumps from one quarter of Kepler to the next. Where there are few points
+    (`FEWEST` in a stretch, or in a window), as in Gaia's visits, no trend can be told from an
+    eclipse, and the level is that of the whole curve, or stretch.
 
     Parameters
     ----------
@@ -92,12 +97,16 @@ def detrend(curve: LightCurve, period: float, *, window: float = 3.0) -> LightCu
     if curve.folded or not period > 0:
         raise DataError(f"detrend: found folded={curve.folded}, period {period}; expected times")
     length = period * np.ceil(max(window, period) / period)
-    step = np.flatnonzero(np.diff(curve.time) > max(0.5 * length, 1.0)) + 1
+    order = np.argsort(curve.time, kind="stable")
+    step = np.flatnonzero(np.diff(curve.time[order]) > max(0.5 * length, 1.0)) + 1
     flux, error = curve.flux.copy(), curve.flux_err.copy()
-    for piece in np.split(np.arange(len(curve)), step):
+    whole = np.nanmedian(flux) if len(curve) else 1.0
+    for piece in np.split(order, step):
         if piece.size == 0:
             continue
-        level = _running_median(curve.time[piece], curve.flux[piece], length)
+        level = np.full(piece.size, whole)
+        if piece.size >= FEWEST:
+            level = _running_median(curve.time[piece], curve.flux[piece], length)
         flux[piece], error[piece] = flux[piece] / level, error[piece] / np.abs(level)
     return replace(curve, flux=flux, flux_err=error)
 
@@ -112,7 +121,9 @@ def _running_median(time: Array, flux: Array, length: float) -> Array:
         time[0] + 0.5 * length, time[-1] - 0.5 * length, int(2 * span / length) + 2
     )
     edges = np.searchsorted(time, (centres - 0.5 * length, centres + 0.5 * length))
-    known = edges[1] > edges[0]
+    known = edges[1] >= edges[0] + FEWEST
+    if not known.any():
+        return np.full(time.size, np.nanmedian(flux))
     medians = [np.nanmedian(flux[a:b]) for a, b in edges[:, known].T]
     return np.interp(time, centres[known], medians)
 

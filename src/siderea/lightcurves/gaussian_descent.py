@@ -10,7 +10,7 @@ from siderea.lightcurves.gaussian_family import FAMILY, WIDEST, Model, Points, q
 from siderea.lightcurves.gaussian_starts import Dip, Dips, MatchedFilter, compressed, paired, tide
 from siderea.models.levenberg_marquardt import Quadratic, minimise
 
-__all__ = ["BatchFit", "fit_batch"]
+__all__ = ["BatchFit", "box", "fit_batch"]
 
 BINS = 160
 """Compressed points of the first descent."""
@@ -187,7 +187,7 @@ class _Job:
     ) -> None:
         """Bring one model to its minimum, by all rows or some, and keep what is better."""
         model = FAMILY[number]
-        lower, upper = _box(model, self.narrowest)
+        lower, upper = box(model, self.narrowest)
         rows = torch.arange(len(start)) if rows is None else rows
         start = torch.minimum(torch.maximum(start, lower), upper)
         # Where a model can only be poor, steps count against what is left, not the errors alone.
@@ -199,10 +199,12 @@ class _Job:
         def objective(theta: torch.Tensor, some: torch.Tensor) -> Quadratic:
             return quadratic(model, theta, used[some])
 
-        def box(theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def limits(theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             return lower.expand_as(theta), upper.expand_as(theta)
 
-        found = minimise(objective, start, box, tolerance=tolerance, max_iterations=max_iterations)
+        found = minimise(
+            objective, start, limits, tolerance=tolerance, max_iterations=max_iterations
+        )
         self.put(number, found.theta, rows, found.converged)
 
     def twin(self, points: Points) -> None:
@@ -308,7 +310,8 @@ def _grown(
     return torch.cat((level, *parts, *tail), 1)
 
 
-def _box(model: Model, narrowest: float) -> tuple[torch.Tensor, torch.Tensor]:
+def box(model: Model, narrowest: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the least and largest value (D,) of each parameter of a model."""
     free = torch.inf
     lower, upper = [-free], [free]
     for _ in range(model.eclipses):

@@ -35,7 +35,7 @@ class LightCurveFlag(IntFlag):
     BAD_ERROR = 4  #: errors that are zero, negative or NaN were found, and the points left out
     FLAT = 8  #: nothing but a constant is called for: no eclipse, no ellipsoidal variation
     ONE_ECLIPSE = 16  #: a single eclipse: neither separation nor e cos ω is known
-    GAP = 32  #: no point for longer than an eclipse lasts: one may be missed, or is cut
+    GAP = 32  #: no point for longer than an eclipse lasts, or than chance leaves: one may be missed
     HALF_PERIOD = 64  #: two kinds of eclipse at one phase: the true period is twice the one used
     DOUBLE_PERIOD = 128  #: both halves are alike: the true period may be half the one used
     NOT_CONVERGED = 256  #: the iterations ran out before the steps became small
@@ -63,8 +63,18 @@ def widest_gap(phase: Array) -> float:
 
 
 def hidden_in_gap(phase: Array, width: float) -> bool:
-    """Say whether an eclipse of a width (phase) would fit between two neighbouring points."""
-    return widest_gap(phase) > width
+    """Say whether an eclipse of a width (phase) would fit between two neighbouring points.
+
+    Whatever the width (NaN where no eclipse is known), a stretch counts that is longer than
+    3 ln n/n, or three times as long as any other: among n points at random phases the chance of
+    either is about 1/n².
+    """
+    gap, n = widest_gap(phase), max(phase.size, 2)
+    if gap > width or gap > 3.0 * float(np.log(n)) / n:
+        return True
+    ordered = np.sort(np.mod(phase, 1.0))
+    second = np.partition(np.diff(ordered, append=ordered[0] + 1.0), -2)[-2]
+    return bool(gap > 3.0 * second)
 
 
 def wild_in_eclipse(
@@ -85,16 +95,24 @@ def wild_in_eclipse(
     rms must exceed three times the errors and 3 % of the depth, and be three times what it is
     outside of the eclipse.
     """
-    middle, before, after = flux[1:-1], flux[:-2], flux[2:]
-    bend = (middle - 0.5 * (before + after)) / np.sqrt(1.5)
-    off = np.abs(np.mod(phase[1:-1] - position + 0.5, 1.0) - 0.5)
-    near = (off < 1.5 * sigma) & (phase[2:] - phase[:-2] < 0.2 * sigma)
-    far = off > 3.0 * sigma
-    if near.sum() < 8 or far.sum() < 8:
+    off = phase[1:-1] - position
+    off = np.abs(off - np.rint(off))
+    near = np.flatnonzero(off < 1.5 * sigma)
+    near = near[phase[near + 2] - phase[near] < 0.2 * sigma]
+    if near.size < 8:
         return False
-    inside, outside = (float(np.sqrt(np.mean(bend[which] ** 2))) for which in (near, far))
-    error = float(np.sqrt(np.mean(flux_err[1:-1][near] ** 2)))
-    return inside > max(3.0 * error, 0.03 * depth, 3.0 * outside)
+    inside = _bend(flux, near)
+    error = float(np.sqrt(np.mean(flux_err[near + 1] ** 2)))
+    if inside <= max(3.0 * error, 0.03 * depth):
+        return False
+    far = np.flatnonzero(off > 3.0 * sigma)
+    return far.size >= 8 and inside > 3.0 * _bend(flux, far)
+
+
+def _bend(flux: Array, rows: NDArray[np.int64]) -> float:
+    """Return the rms of second differences, as one flux scatters; rows are those before."""
+    second = flux[rows + 1] - 0.5 * (flux[rows] + flux[rows + 2])
+    return float(np.sqrt(np.mean(second**2) / 1.5))
 
 
 def halves_alike(phase: Array, flux: Array, flux_err: Array, scale: float = 1.0) -> bool:

@@ -296,9 +296,8 @@ def _flag(out: TwoGaussianFit, curves: Curves, rows: NDArray[np.int64]) -> None:
     out.flags[rows] |= LightCurveFlag.AT_BOUND * wide
     for row in rows:
         phase, flux, error = curves[row]
-        if eclipses[row]:
-            narrowest = WIDTH_IN_SIGMA * np.nanmin(sigma[row])
-            out.flags[row] |= LightCurveFlag.GAP * hidden_in_gap(phase, narrowest)
+        narrowest = WIDTH_IN_SIGMA * np.nanmin(sigma[row]) if eclipses[row] else np.nan
+        out.flags[row] |= LightCurveFlag.GAP * hidden_in_gap(phase, narrowest)
         if eclipses[row] and any(
             wild_in_eclipse(
                 phase, flux, error, *out.parameters[row, [3 * k + 1, 3 * k + 3, 3 * k + 2]]

@@ -10,27 +10,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from siderea.data import LightCurve, Spectra
+from siderea.data import LightCurve
 from siderea.errors import DataError, StoreError
 from siderea.figures.lightcurves import class_figure, fit_figure
 from siderea.io.files import atomic_write
 from siderea.io.lightcurves import LightCurveTable, read_lightcurves
-from siderea.io.store import SurveyStore
 from siderea.lightcurves import polyfit, two_gaussian
 from siderea.lightcurves.classes import PHASES, Classes, classify, morphology
 from siderea.lightcurves.folding import binned, detrend, fold, without_outliers
+from siderea.lightcurves.kinds import load_default, names_of_groups, probabilities
+from siderea.lightcurves.period_models import SPARSE, wrong_periods
 from siderea.lightcurves.periods import check_period, find_period
 from siderea.lightcurves.quality import MIN_POINTS, LightCurveFlag, describe
 from siderea.pipelines.draw import save_figure
+from siderea.pipelines.lightcurve_store import write_store
 
 __all__ = ["LightCurveResult", "prepared", "run", "write_store"]
 
 BINS = 1000
 """Folded curves of more points than this are averaged in as many bins of phase."""
-
-STORE_PHASES = (np.arange(200) + 0.5) / 200
-PRIMARY_AT = 0.25
-"""Where the deeper eclipse stands on the grid of the store: both are then whole."""
 
 EXAMPLES = 12
 
@@ -108,25 +106,32 @@ def run(
     source = source if isinstance(source, LightCurveTable) else read_lightcurves(source)
     if len(source) == 0:
         raise DataError("found no light curve in the input; expected at least one")
+    twice = source.table["id"][source.table["id"].duplicated()]
+    if len(twice):
+        raise DataError(f"id: found {twice.iloc[0]!r} twice; expected one row per star")
     curves, table = _folded(source, period, flatten=flatten, progress=progress)
     points = tuple(
         [getattr(curve, name) for curve in curves] for name in ("time", "flux", "flux_err")
     )
     gaussians, chains = two_gaussian.fit(*points), polyfit.fit(*points)
-    table = _table(table, gaussians, chains)
+    chances = probabilities(points[0], points[1], points[2], gaussians)
+    table = _table(table, gaussians, chains, chances)
     fitted = gaussians.curve(PHASES)
     fitted[gaussians.model == "C"] = np.nan
     position = np.where(
         np.isfinite(gaussians.position_1), gaussians.position_1, gaussians.position_e
     )
     groups = _classes(fitted, position, method, random_state)
+    names: tuple[str, ...] = ()
     if groups is not None:
+        names = names_of_groups(groups.group, chances)
         table["x"], table["y"] = groups.place.T
-        table["group"] = groups.group
+        table["group"], table["group_probability"] = groups.group, groups.probability
+        table["group_name"] = [names[k] if k >= 0 else "" for k in groups.group]
     output.mkdir(parents=True, exist_ok=True)
     paths = _write_table(table, output)
-    figures = _figures(output, curves, gaussians, table, groups)
-    write_store(store_path, curves, gaussians, table, overwrite=overwrite)
+    figures = _figures(output, curves, gaussians, table, groups, names)
+    write_store(store_path, curves, gaussians, table, method=method, overwrite=overwrite)
     n_fitted = int((gaussians.model != "C").sum())
     count = groups.n_groups if groups is not None else 0
     return LightCurveResult(paths, figures, store_path, len(curves), n_fitted, count)
@@ -135,7 +140,9 @@ def run(
 def prepared(
     curve: LightCurve, period: float, time_0: float, *, flatten: bool = False
 ) -> tuple[LightCurve, float, int]:
-    """Fold one light curve: period searched for if it is NaN, and checked if there are times.
+    """Fold one light curve: period searched for if it is NaN, checked if there are times enough.
+
+    Series of fewer than `SPARSE` points are checked together, by `wrong_periods`.
 
     Returns
     -------
@@ -162,7 +169,8 @@ def prepared(
                 (flags | LightCurveFlag.TOO_FEW),
             )
         if np.isfinite(period):
-            flags |= check_period(curve, period).flags & ~LightCurveFlag.TOO_FEW
+            if len(curve) >= SPARSE:
+                flags |= check_period(curve, period).flags
         else:
             period = find_period(curve).period
         curve = without_outliers(curve)
@@ -185,11 +193,23 @@ def _folded(
         flags.append(bits)
         if progress is not None:
             progress(number + 1, len(source))
-    return curves, source.table.assign(period=periods, flags=flags)
+    table = source.table.assign(period=periods, flags=flags)
+    few = [
+        row
+        for row, curve in enumerate(source.curves)
+        if not curve.folded and MIN_POINTS <= len(curve) < SPARSE and np.isfinite(periods[row])
+    ]
+    if few:
+        found = wrong_periods([source.curves[row] for row in few], np.array(periods)[few])
+        table.loc[table.index[few], "flags"] |= found & ~int(LightCurveFlag.TOO_FEW)
+    return curves, table
 
 
 def _table(
-    table: pd.DataFrame, gaussians: two_gaussian.TwoGaussianFit, chains: polyfit.PolyFit
+    table: pd.DataFrame,
+    gaussians: two_gaussian.TwoGaussianFit,
+    chains: polyfit.PolyFit,
+    chances: NDArray,
 ) -> pd.DataFrame:
     fit = gaussians.table()
     # A period was checked by times where there are any: the folded curve alone is less sure.
@@ -199,6 +219,11 @@ def _table(
     fit["flags"] = table["flags"].to_numpy() | bits
     _, _, width = chains.minima()
     fit["morphology"] = morphology(width)
+    kinds = np.array(load_default().kinds)
+    known = np.isfinite(chances).all(axis=1)
+    fit["kind"] = np.where(known, kinds[np.nan_to_num(chances).argmax(axis=1)], "")
+    for number, kind in enumerate(kinds):
+        fit[f"p_{kind.replace('-', '_')}"] = chances[:, number]
     fit["warnings"] = [describe(value) for value in fit["flags"]]
     return pd.concat([table.drop(columns="flags").reset_index(drop=True), fit], axis=1)
 
@@ -230,6 +255,7 @@ def _figures(
     fit: two_gaussian.TwoGaussianFit,
     table: pd.DataFrame,
     groups: Classes | None,
+    names: tuple[str, ...],
 ) -> tuple[Path, ...]:
     made = []
     rows = np.flatnonzero(fit.n_points > 0)[:: max(1, len(fit) // EXAMPLES)][:EXAMPLES]
@@ -242,73 +268,13 @@ def _figures(
     if groups is not None and groups.n_groups:
         made.append(output / "figures" / "classes.png")
         figure = class_figure(
-            groups.place, groups.group, PHASES, groups.mean, groups.spread, title="Light curves"
+            groups.place,
+            groups.group,
+            PHASES,
+            groups.mean,
+            groups.spread,
+            names=names,
+            title="Groups, named by the kind that is most probable",
         )
         save_figure(figure, made[-1])
     return tuple(made)
-
-
-def write_store(
-    path: Path,
-    curves: list[LightCurve],
-    fit: two_gaussian.TwoGaussianFit,
-    table: pd.DataFrame,
-    *,
-    overwrite: bool = False,
-) -> SurveyStore:
-    """Write folded curves as a store: phase in place of wavelength, the deeper eclipse at 0.25.
-
-    The manifest says what it is: ``kind`` "lightcurves", and ``axis`` with the name of what the
-    grid counts. ``medium`` means nothing there. Flux is divided by the highest of the fitted curve;
-    a phase without points has ivar 0 and the fit's flux.
-
-    Parameters
-    ----------
-    path : Path
-        Folder to make.
-    curves : list of LightCurve
-        Folded.
-    fit : TwoGaussianFit
-        Of the same curves.
-    table : pandas.DataFrame
-        Of the same curves; becomes the catalogue.
-    overwrite : bool
-        Replace a store that is there.
-    """
-    grid = np.arange(400) / 400
-    model = fit.curve(grid)
-    top = np.where(np.isfinite(model).all(axis=1), np.nanmax(np.nan_to_num(model), axis=1), 1.0)
-    top = np.where(top > 0, top, 1.0)
-    first = np.nan_to_num(np.where(np.isfinite(fit.position_1), fit.position_1, fit.position_e))
-    n = len(STORE_PHASES)
-    flux, ivar = np.ones((len(curves), n)), np.zeros((len(curves), n))
-    for row, curve in enumerate(curves):
-        turned = np.mod(curve.time - first[row] + PRIMARY_AT, 1.0)
-        shown = binned(LightCurve(turned, curve.flux, curve.flux_err, folded=True), n)
-        place = np.minimum((shown.time * n).astype(int), n - 1)
-        phase = np.mod(STORE_PHASES + first[row] - PRIMARY_AT, 1.0)
-        if np.isfinite(model[row]).all():
-            flux[row] = np.interp(phase, grid, model[row] / top[row], period=1.0)
-        flux[row, place] = shown.flux / top[row]
-        ivar[row, place] = (top[row] / shown.flux_err) ** 2
-    # Eclipses are what stores of spectra know as features: the catalogue keeps its own flags.
-    catalogue = table.rename(columns={"flags": "lightcurve_flags"})
-    spectra = Spectra(STORE_PHASES, flux, ivar, "vacuum", arm_names=("phase",), table=catalogue)
-    if overwrite and path.exists():
-        _remove(path)
-    store = SurveyStore.create(path, spectra, provenance={"made_by": "siderea lightcurves"})
-    store.manifest["kind"] = "lightcurves"
-    store.manifest["axis"] = {"name": "orbital phase", "unit": "", "primary_eclipse": PRIMARY_AT}
-    store.write_manifest()
-    if {"x", "y"} <= set(table):
-        store.write_product("tsne", table[["id", "x", "y"]], method="tsne")
-        store.write_product("groups", table[["id", "group"]], method="dbscan")
-    return store
-
-
-def _remove(path: Path) -> None:
-    """Delete an older store, and nothing that is not one."""
-    import shutil
-
-    SurveyStore.open(path)
-    shutil.rmtree(path)
