@@ -1,0 +1,231 @@
+"""The absolute magnitude of a star as a distribution, given its colour or Teff and its [Fe/H].
+
+The stars of the isochrones, weighed by mass function, ages and companions, are counted in cells of
+(x, [Fe/H], M), where x is a colour or log₁₀ Teff. Folding the counts with Gaussians in x and
+[Fe/H] gives n(M | x observed, [Fe/H] observed) for stars measured with such errors: exact, and
+afterwards a look-up. As log g hardly varies among the stars of one (x, [Fe/H], M), its mean, folded
+likewise, is all that a measured log g needs to be weighed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from siderea.errors import DataError
+from siderea.simulate.population import isochrones
+from siderea.stellar.isochrone_stars import StellarPrior, WeightedStars, weighted_stars
+
+__all__ = ["COORDINATES", "Coordinate", "Folded", "MagnitudeTable", "load_table", "log_teff"]
+
+Array = NDArray[np.float32]
+
+BRIGHTEST, FAINTEST, STEP = -5.0, 13.0, 0.1
+"""Range and step of absolute magnitude, mag."""
+MODEL_SCATTER = 0.08
+"""Scatter of real stars about the isochrones at one x and [Fe/H], mag: what helium, [α/Fe],
+rotation and the colours' own faults do. A choice; see docs/distances.md."""
+X_LEVELS = 1.3
+FE_H_LEVELS = 1.4
+"""Ratios between the errors for which folded tables are kept."""
+FINEST_FE_H = 0.07
+LARGEST_FE_H = 0.8
+ROWS_PER_SIGMA = 1.25
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """What stands for the temperature.
+
+    Parameters
+    ----------
+    colour : (str, str), optional
+        Bands of a colour, blue and red; log₁₀ Teff when None.
+    band : str
+        Band of the absolute magnitude.
+    low, high : float
+        Range.
+    floor : float
+        Error that is added in quadrature: calibration of the colour (mag) or Teff scale (dex).
+    """
+
+    colour: tuple[str, str] | None
+    band: str
+    low: float
+    high: float
+    floor: float
+
+    def bands(self) -> tuple[str, ...]:
+        """Return the bands needed."""
+        return tuple(dict.fromkeys((self.band, *(self.colour or ()))))
+
+
+COORDINATES = (
+    Coordinate(("sdss_g", "sdss_i"), "sdss_r", -0.4, 3.4, 0.02),
+    Coordinate(("ps1_g", "ps1_i"), "ps1_r", -0.4, 3.2, 0.02),
+    Coordinate(("gaia_bp", "gaia_rp"), "gaia_g", -0.2, 3.4, 0.02),
+)
+"""Colours in the order of preference."""
+
+
+def log_teff(band: str) -> Coordinate:
+    """Return the coordinate log₁₀ Teff with the absolute magnitude of a band."""
+    return Coordinate(None, band, 3.46, 4.0, 0.004)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Counts folded with one pair of errors.
+
+    Parameters
+    ----------
+    number, logg : (X·F, K) ndarray
+        Relative number per cell of M, and the mean log g there.
+    x, fe_h : (float, float, int)
+        First value, step and number of rows.
+    """
+
+    number: Array
+    logg: Array
+    x: tuple[float, float, int]
+    fe_h: tuple[float, float, int]
+
+    def rows(self, x: NDArray, fe_h: NDArray) -> tuple[NDArray[np.int64], Array]:
+        """Return the four rows about each star and their bilinear weights, both (4, N)."""
+        i, up = _bracket(x, *self.x)
+        j, right = _bracket(fe_h, *self.fe_h)
+        corner = i * self.fe_h[2] + j
+        rows = np.stack([corner, corner + 1, corner + self.fe_h[2], corner + self.fe_h[2] + 1])
+        down, left = 1 - up, 1 - right
+        weights = np.stack([down * left, down * right, up * left, up * right])
+        return rows, weights.astype(np.float32)
+
+
+class MagnitudeTable:
+    """Distributions of absolute magnitude for one coordinate.
+
+    Parameters
+    ----------
+    coordinate : Coordinate
+    prior : StellarPrior
+    scatter : float
+        mag; folded in along M.
+    """
+
+    def __init__(
+        self, coordinate: Coordinate, prior: StellarPrior, *, scatter: float = MODEL_SCATTER
+    ) -> None:
+        known = isochrones().bands
+        unknown = [name for name in coordinate.bands() if name not in known]
+        if unknown:
+            raise DataError(f"bands: found {unknown}; expected some of {', '.join(known)}")
+        self.coordinate = coordinate
+        self.magnitude = np.arange(BRIGHTEST, FAINTEST + STEP / 2, STEP)
+        self._fe_h = isochrones().isochrones.table.fe_h
+        self._x = np.arange(coordinate.low, coordinate.high, coordinate.floor / 2)
+        stars = weighted_stars(isochrones(), coordinate.bands(), prior)
+        self._number, self._logg = self._counts(stars, scatter)
+        self._folded: dict[tuple[int, int], Folded] = {}
+
+    @property
+    def fe_h_range(self) -> tuple[float, float]:
+        """Metallicities of the isochrones, dex."""
+        return float(self._fe_h[0]), float(self._fe_h[-1])
+
+    def levels(self, x_err: NDArray, fe_h_err: NDArray) -> NDArray[np.int64]:
+        """Return the pair of levels (2, N) nearest to each star's errors; see `folded`."""
+        floor = self.coordinate.floor
+        total = np.hypot(np.nan_to_num(x_err), floor)
+        most = 0.25 * (self.coordinate.high - self.coordinate.low)
+        x_level = np.log(np.minimum(total, most) / floor) / np.log(X_LEVELS)
+        sigma = np.clip(np.nan_to_num(fe_h_err), FINEST_FE_H, LARGEST_FE_H)
+        fe_h_level = np.log(sigma / FINEST_FE_H) / np.log(FE_H_LEVELS)
+        return np.rint(np.stack([x_level, fe_h_level])).astype(np.int64)
+
+    def folded(self, x_level: int, fe_h_level: int) -> Folded:
+        """Return the counts folded with a level's errors; made when first asked for."""
+        key = (int(x_level), int(fe_h_level))
+        if key not in self._folded:
+            self._folded[key] = self._fold(*key)
+        return self._folded[key]
+
+    def _fold(self, x_level: int, fe_h_level: int) -> Folded:
+        sigma_x = self.coordinate.floor * X_LEVELS**x_level
+        sigma_f = FINEST_FE_H * FE_H_LEVELS**fe_h_level
+        x, x_axis = _nodes(self._x[0], self._x[-1], sigma_x)
+        fe_h, fe_h_axis = _nodes(self._fe_h[0], self._fe_h[-1], sigma_f)
+        over_x = _gaussian(x[:, None] - self._x, sigma_x)
+        over_f = _gaussian(fe_h[:, None] - self._fe_h, sigma_f)
+        number, logg = (
+            np.einsum("fg,xgk->xfk", over_f, np.tensordot(over_x, a, 1), optimize=True)
+            for a in (self._number, self._logg)
+        )
+        number = number.reshape(-1, self.magnitude.size)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logg = np.where(number > 0, logg.reshape(number.shape) / number, np.nan)
+        return Folded(
+            number.astype(np.float32), _filled(logg).astype(np.float32), x_axis, fe_h_axis
+        )
+
+    def _counts(self, stars: WeightedStars, scatter: float) -> tuple[NDArray, NDArray]:
+        """Count the stars in cells (X, F, K), and sum their log g."""
+        x = _coordinate_of(stars, self.coordinate)
+        i = np.rint((x - self._x[0]) / (self._x[1] - self._x[0])).astype(np.int64)
+        k = np.rint((stars.mag[:, 0] - BRIGHTEST) / STEP).astype(np.int64)
+        shape = (self._x.size, self._fe_h.size, self.magnitude.size)
+        inside = (i >= 0) & (i < shape[0]) & (k >= 0) & (k < shape[2])
+        cell = np.ravel_multi_index((i[inside], stars.fe_h_node[inside], k[inside]), shape)
+        smooth = _gaussian(self.magnitude[:, None] - self.magnitude, np.hypot(scatter, STEP / 4))
+        smooth /= smooth.sum(axis=0)
+        weight = stars.weight[inside]
+        number, logg = (
+            np.bincount(cell, w, int(np.prod(shape))).reshape(shape) @ smooth.T
+            for w in (weight, weight * stars.logg[inside])
+        )
+        return number, logg
+
+
+def _coordinate_of(stars: WeightedStars, coordinate: Coordinate) -> NDArray:
+    if coordinate.colour is None:
+        return stars.log_teff
+    blue, red = (coordinate.bands().index(name) for name in coordinate.colour)
+    return np.asarray(stars.mag[:, blue] - stars.mag[:, red])
+
+
+def _bracket(
+    value: NDArray, first: float, step: float, number: int
+) -> tuple[NDArray[np.int64], NDArray]:
+    place = np.clip((value - first) / step, 0.0, number - 1.000001)
+    below = np.minimum(place.astype(np.int64), max(number - 2, 0))
+    return below, place - below
+
+
+def _nodes(low: float, high: float, sigma: float) -> tuple[NDArray, tuple[float, float, int]]:
+    """Return rows that lie within a share of σ of each other, at least two."""
+    number = max(int(np.ceil((high - low) / sigma * ROWS_PER_SIGMA)) + 1, 2)
+    nodes = np.linspace(low, high, number)
+    return nodes, (float(low), float(nodes[1] - nodes[0]), number)
+
+
+def _gaussian(offset: NDArray, sigma: float) -> NDArray:
+    return np.asarray(np.exp(-0.5 * (offset / sigma) ** 2))
+
+
+def _filled(logg: NDArray) -> NDArray:
+    """Carry log g along M over cells without stars."""
+    rows = np.isnan(logg).any(axis=1)
+    grid = np.arange(logg.shape[1])
+    out = logg.copy()
+    for i in np.flatnonzero(rows):
+        known = np.isfinite(logg[i])
+        out[i] = np.interp(grid, grid[known], logg[i, known]) if known.any() else 0.0
+    return out
+
+
+@lru_cache(maxsize=8)
+def load_table(coordinate: Coordinate, prior: StellarPrior, scatter: float) -> MagnitudeTable:
+    """Return a table, made once per process: it takes seconds."""
+    return MagnitudeTable(coordinate, prior, scatter=scatter)
