@@ -70,12 +70,12 @@ class Axis:
     @property
     def edges(self) -> NDArray[np.float64]:
         """Edges of the cells (n + 1,)."""
-        return self.low + self.step * np.arange(self.n + 1)
+        return np.asarray(self.low + self.step * np.arange(self.n + 1))
 
     @property
     def centres(self) -> NDArray[np.float64]:
         """Centres of the cells (n,)."""
-        return self.low + self.step * (np.arange(self.n) + 0.5)
+        return np.asarray(self.low + self.step * (np.arange(self.n) + 0.5))
 
     def index(self, values: ArrayLike) -> NDArray[np.int64]:
         """Return the cell of each value, `NOWHERE` outside and for NaN."""

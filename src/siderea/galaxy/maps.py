@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from siderea.galaxy.cells import Cells
 from siderea.galaxy.tally import Binning, Tally
 
-__all__ = ["MINIMUM", "CellMap", "Statistics", "cell_map"]
+__all__ = ["MINIMUM", "CellMap", "Statistics", "cell_map", "image", "points"]
 
 MINIMUM = 5
 """Least stars of a cell that is shown, as in Ivezić et al. (2008), Figure 8."""
@@ -164,3 +165,39 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     mean = np.where(known, values, 0.0).sum(0) / np.maximum(n, 1)
     squares = np.where(known, (values - mean) ** 2, 0.0).sum(0)
     return np.where(n > 1, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
+
+
+def image(cells: Cells, cell: NDArray[np.int64], values: NDArray) -> NDArray[np.float64]:
+    """Return a map as an array (first axis, second axis), NaN where there is no cell."""
+    first, second = cells.axes
+    out = np.full(cells.size, np.nan)
+    out[cell] = values
+    return out.reshape(first.n, second.n)
+
+
+def points(
+    tally: Tally, binning: Binning, cells: Cells, *, rng: np.random.Generator
+) -> dict[str, NDArray[np.float64]]:
+    """Return one point per star of a tally, anywhere in its cell and bin.
+
+    Parameters
+    ----------
+    tally : Tally
+    binning : Binning
+    cells : Cells
+        Those of the tally.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict of str to (N,) ndarray
+        By the names of the axes and of the quantity, in random order. A star is known to the size
+        of its cell, which for fine cells no figure can show.
+    """
+    code = np.repeat(tally.code, tally.count)
+    rng.shuffle(code)
+    found = cells.centres(code // tally.n_bins)
+    for axis in cells.axes:
+        found[axis.name] = found[axis.name] + axis.step * rng.uniform(-0.5, 0.5, code.size)
+    place = code % tally.n_bins + rng.random(code.size)
+    return found | {binning.name: binning.low + binning.step * place}

@@ -176,11 +176,15 @@ def _write_metadata(folder: Path, pixels: Sequence[Pixel], schema: pa.Schema) ->
         footer = pq.read_metadata(folder / partition_name(pixel))
         footer.set_file_path(partition_name(pixel).removeprefix("dataset/"))
         footers.append(footer)
-    for name, collector in (("_metadata", footers), ("_common_metadata", None)):
-        content = pa.BufferOutputStream()
-        pq.write_metadata(schema, content, metadata_collector=collector)
-        with atomic_write(folder / "dataset" / name) as handle:
-            handle.write(content.getvalue())
+    content = pa.BufferOutputStream()
+    pq.write_metadata(schema, content)
+    joined = pq.read_metadata(pa.BufferReader(content.getvalue()))
+    with atomic_write(folder / "dataset" / "_common_metadata") as handle:
+        handle.write(content.getvalue())
+    for footer in footers:
+        joined.append_row_groups(footer)
+    with atomic_write(folder / "dataset" / "_metadata") as handle:
+        joined.write_metadata_file(handle)
     return [footer.num_rows for footer in footers]
 
 

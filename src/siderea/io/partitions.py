@@ -22,7 +22,9 @@ __all__ = ["Partition", "PartitionedTable", "open_partitions", "read_partition"]
 
 ROWS = 250_000
 """Rows of a partition at most, where the catalogue itself is not cut smaller."""
-EXPECTED = "a HATS catalogue, a Parquet file, a folder of them, or a FITS, CSV, VOTable or ECSV table"
+EXPECTED = (
+    "a HATS catalogue, a Parquet file, a folder of them, or a FITS, CSV, VOTable or ECSV table"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Partition:
     n_rows: int
     start: int = 0
     row_groups: tuple[int, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Rows to work off."""
+        return max(self.n_rows, 0)
 
 
 @dataclass(frozen=True)
@@ -227,7 +234,8 @@ def _read_fits(part: Partition, columns: Sequence[str]) -> pa.Table:
 
 def _arrow(rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the one-dimensional columns of FITS rows, in the machine's own byte order."""
-    names = columns or [name for name in rows.dtype.names if rows.dtype[name].subdtype is None]
+    known = rows.dtype.names or ()
+    names = columns or [name for name in known if rows.dtype[name].subdtype is None]
     arrays = {}
     for name in names:
         values = np.asarray(rows[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from siderea.errors import DataError, StoreError
 from siderea.galaxy.selection import Expression
 from siderea.io.files import atomic_write
-from siderea.io.hats import finish_hats, hats_head
+from siderea.io.hats import INDEX, finish_hats
 from siderea.io.partitions import Partition, PartitionedTable, open_partitions, read_partition
 from siderea.io.photometry_table import FORMATS, write_table
 from siderea.pipelines.partitioned import parts_of, run_job
@@ -139,7 +140,10 @@ def column_job(
         If a column that is needed is absent.
     """
     schema, defined = source.schema, dict(definitions or {})
-    kept = tuple(schema.field(name) for name in _known(source, keep or schema.names, "keep"))
+    names = _known(source, schema.names if keep is None else keep, "keep")
+    if source.hats is not None:  # without its place a star is in no partition
+        names = [n for n in (INDEX, source.hats.ra, source.hats.dec) if n in schema.names] + names
+    kept = tuple(schema.field(name) for name in dict.fromkeys(names))
     basis = {name for text in defined.values() for name in Expression(text).names}
     _known(source, sorted(basis), "column definitions")
     absent = [n for n in step.needed if n not in schema.names and n not in defined]
@@ -181,7 +185,7 @@ def add_columns(
     output = Path(output)
     if output.resolve() == source.path.resolve():
         raise StoreError(f"{output}: is the catalogue itself; choose another --output")
-    options = {"jobs": jobs, "scheduler": scheduler, "progress": progress}
+    options: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler, "progress": progress}
     if output.suffix in FORMATS:
         return _one_file(source, job, output, options)
     if output.suffix and not output.is_dir():
@@ -193,8 +197,8 @@ def add_columns(
             head = source.hats
             finish_hats(folder, folder.name, head.pixels, job.schema, ra=head.ra, dec=head.dec)
 
-    n = run_job(job, source.partitions, output, finish=finish, **options)
-    return _counted(source, output, n)
+    run_job(job, source.partitions, output, finish=finish, **options)
+    return _counted(source, output)
 
 
 def _one_file(
@@ -214,15 +218,14 @@ def _one_file(
             for part in parts:
                 writer.write_table(part)
 
-    n = run_job(job, source.partitions, folder, finish=join, **options)
-    for file in (*folder.iterdir(), folder):
-        file.rmdir() if file.is_dir() else file.unlink()
-    return _counted(source, output, n)
+    run_job(job, source.partitions, folder, finish=join, **options)
+    shutil.rmtree(folder)
+    return _counted(source, output)
 
 
-def _counted(source: PartitionedTable, output: Path, n: int) -> Added:
+def _counted(source: PartitionedTable, output: Path) -> Added:
     """Compare the rows written with those of the source as it is now."""
-    expected = open_partitions(source.path).n_rows
+    n, expected = open_partitions(output).n_rows, open_partitions(source.path).n_rows
     if n != expected:
         raise StoreError(f"{output}: holds {n} rows; {source.path} has {expected}: did it change?")
     return Added(output, n)
@@ -244,8 +247,3 @@ def _as(values: Any, field: pa.Field) -> pa.ChunkedArray | pa.Array:
     if isinstance(values, pa.ChunkedArray):
         return values if values.type == field.type else values.cast(field.type)
     return pa.array(np.asarray(values), from_pandas=False).cast(field.type)
-
-
-def name_of(path: Path) -> str:
-    """Return the name of a catalogue."""
-    return hats_head(path).name if path.is_dir() else path.stem

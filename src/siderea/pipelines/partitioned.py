@@ -32,11 +32,14 @@ JOURNAL = "_siderea.json"
 FAILURES = "_failures.csv"
 """File of a result that lists the partitions that failed, and why."""
 
+WORTH_A_PROCESS = 100_000
+"""Rows for which starting another process pays."""
+
 Progress = Callable[[int, int], None]
 
 
 class Piece(Protocol):
-    """A piece of a job: a file that it becomes, and its rows (−1: not known)."""
+    """A piece of a job, and the file that it becomes."""
 
     @property
     def name(self) -> str:
@@ -45,7 +48,12 @@ class Piece(Protocol):
 
     @property
     def n_rows(self) -> int:
-        """Rows of that file."""
+        """Rows of that file, −1 if that is not known."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Rows that are worked off to make it."""
         ...
 
 
@@ -69,10 +77,9 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a piece: its rows, or why there are none."""
+    """What became of a piece: nothing to say, or why it failed."""
 
     name: str
-    n_rows: int
     error: str = ""
 
 
@@ -85,7 +92,7 @@ def run_job(
     jobs: int | None = None,
     scheduler: str | None = None,
     progress: Progress | None = None,
-) -> int:
+) -> None:
     """Make every piece that is not there yet, and finish the result.
 
     Parameters
@@ -103,11 +110,6 @@ def run_job(
     progress : callable, optional
         Told (done, all) rows.
 
-    Returns
-    -------
-    int
-        Rows of the result.
-
     Raises
     ------
     StoreError
@@ -120,17 +122,15 @@ def run_job(
     journal = folder / JOURNAL
     with locked(folder / ".lock"):
         if _is_complete(journal, job.recipe):
-            return sum(_rows(folder / piece.name) for piece in pieces)
+            return
         write_json(journal, {"complete": False, "siderea": siderea.__version__, **job.recipe})
         for left in folder.rglob(".*.tmp"):  # of a run that was killed
             left.unlink(missing_ok=True)
         work_off(job, pieces, folder, jobs=jobs, scheduler=scheduler, progress=progress)
         finish(folder)
-        rows = sum(_rows(folder / piece.name) for piece in pieces)
         (folder / FAILURES).unlink(missing_ok=True)
         write_json(journal, {"complete": True, "siderea": siderea.__version__, **job.recipe})
     (folder / ".lock").unlink(missing_ok=True)
-    return rows
 
 
 def work_off(
@@ -144,17 +144,17 @@ def work_off(
 ) -> None:
     """Make the pieces that are not there yet; see `run_job`."""
     waiting = [piece for piece in pieces if not _is_made(folder, piece, job.schema)]
-    total = sum(max(piece.n_rows, 0) for piece in pieces)
-    done = total - sum(max(piece.n_rows, 0) for piece in waiting)
+    total = sum(piece.size for piece in pieces)
+    done = total - sum(piece.size for piece in waiting)
     if progress:
         progress(done, total)
     failed: list[Outcome] = []
     work = ((job, piece, str(folder)) for piece in waiting)
-    for outcome in results(
-        make_piece, work, jobs=n_processes(jobs, max(len(waiting), 1)), scheduler=scheduler
-    ):
+    processes = n_processes(jobs, min(len(waiting), (total - done) // WORTH_A_PROCESS))
+    made = results(make_piece, work, jobs=processes, scheduler=scheduler)
+    for piece, outcome in zip(waiting, made, strict=True):
         failed += [outcome] if outcome.error else []
-        done += outcome.n_rows
+        done += piece.size
         if progress:
             progress(done, total)
     if failed:
@@ -167,18 +167,18 @@ def make_piece(job: Job, piece: Piece, folder: str) -> Outcome:
     try:
         table = job.table(piece)
         if piece.n_rows not in (table.num_rows, -1):
-            return Outcome(piece.name, 0, f"made {table.num_rows} rows of {piece.n_rows}")
+            return Outcome(piece.name, f"made {table.num_rows} rows of {piece.n_rows}")
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as handle:
             write_rows(table.cast(job.schema), handle)
     except StorageFullError:
         raise
     except (SidereaError, OSError, pa.ArrowException) as error:
-        return Outcome(piece.name, 0, " ".join(str(error).split()))
+        return Outcome(piece.name, " ".join(str(error).split()))
     except Exception as error:  # one odd partition in thousands must not end the job
         logger.exception("unexpected error in %s", piece.name)
-        return Outcome(piece.name, 0, f"unexpected {type(error).__name__}: {error}")
-    return Outcome(piece.name, table.num_rows)
+        return Outcome(piece.name, f"unexpected {type(error).__name__}: {error}")
+    return Outcome(piece.name)
 
 
 def write_rows(table: pa.Table, handle: Any) -> None:
@@ -219,10 +219,6 @@ def _is_made(folder: Path, piece: Piece, schema: pa.Schema) -> bool:
     if piece.n_rows not in (footer.num_rows, -1):
         return False
     return bool(footer.schema.to_arrow_schema().remove_metadata().equals(schema))
-
-
-def _rows(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
 
 
 def _report(folder: Path, failed: list[Outcome], n: int) -> str:

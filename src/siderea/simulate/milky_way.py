@@ -1,4 +1,4 @@
-"""A mock sky: the Milky Way as a wide photometric survey sees it, drawn one HEALPix pixel at a time.
+"""A mock sky: the Milky Way as a wide photometric survey sees it, one HEALPix pixel at a time.
 
 Every pixel is drawn from a generator of its own (seed and pixel), so that any part of a sky of any
 size can be made by itself, on any machine. Within a pixel of order `FIELDS` the density and the

@@ -87,8 +87,8 @@ class Sightlines:
         below = np.clip(_number_below(self.rows, rows, wanted) - 1, 0, self.modulus.size - 2)
         first, second = self.rows[(*rows, below)], self.rows[(*rows, below + 1)]
         part = (wanted - first) / np.where(second > first, second - first, 1.0)
-        index = below + np.clip(part, 0.0, 1.0)
-        distance = 10 ** _interpolate(self.log_distance, (field,), index)
+        index = np.asarray(below + np.clip(part, 0.0, 1.0), dtype=np.float64)
+        distance = np.asarray(10 ** _interpolate(self.log_distance, (field,), index))
         return field, distance, _interpolate(self.ebv, (field,), index)
 
     def stars(self, functions: Array, magnitude: Array) -> Array:
@@ -158,10 +158,8 @@ def _interpolate(table: Array, rows: tuple[NDArray, ...], index: Array) -> Array
     return np.asarray(first + (index - below) * (table[(*rows, below + 1)] - first))
 
 
-def _number_below(
-    table: Array, rows: tuple[NDArray, ...], wanted: Array
-) -> NDArray[np.int64]:
-    """Return how many values of each row (N,) of a table (..., G) are below one wanted, by bisection."""
+def _number_below(table: Array, rows: tuple[NDArray, ...], wanted: Array) -> NDArray[np.int64]:
+    """Return how many values of each row (N,) of a table (..., G) are below those wanted."""
     low = np.zeros(wanted.size, dtype=np.int64)
     high = np.full(wanted.size, table.shape[-1], dtype=np.int64)
     for _ in range(table.shape[-1].bit_length()):
