@@ -223,6 +223,49 @@ def impute(
     typer.echo(f"{result.n_stars} stars, {result.n_flagged} of them filled: {result.output}")
 
 
+@app.command()
+def crossmatch(
+    left: Annotated[Path, typer.Argument(help="A HATS catalogue or a table.")],
+    right: Annotated[Path, typer.Argument(help="The catalogue to find partners in.")],
+    output: Annotated[Path, typer.Option(help="Folder of a HATS catalogue, or a table.")],
+    radius: Annotated[float, typer.Option(help="Largest distance of partners, arcsec.")] = 1.0,
+    every: Annotated[
+        bool, typer.Option("--every", help="Keep the stars of LEFT that have no partner.")
+    ] = False,
+    left_column: Columns = None,
+    right_column: Columns = None,
+    left_keep: Keep = None,
+    right_keep: Keep = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Bring the bands of two catalogues together, by position, with LSDB.
+
+    Each star of LEFT gets its nearest partner in RIGHT, also across the edges of partitions. Match
+    the result again for a third catalogue: SDSS with Gaia, then with PS1.
+
+    siderea photometry crossmatch sdss gaia --output both --left-column mag_sdss_g=g
+    --right-column mag_gaia_g=phot_g_mean_mag
+
+    Memory: a few partitions of each, and the whole of a table that is not HATS.
+    """
+    from siderea.pipelines import crossmatch as matching
+
+    sides = [
+        matching.Side(path, _definitions(column), tuple(keep) if keep else None)
+        for path, column, keep in (
+            (left, left_column, left_keep),
+            (right, right_column, right_keep),
+        )
+    ]
+    result = matching.crossmatch(
+        sides[0], sides[1], output, radius=radius, every=every, scheduler=scheduler
+    )
+    typer.echo(
+        f"{result.n_stars} stars, {result.n_matched} with a partner, at a median of "
+        f"{result.separation:.3f} arcsec: {result.output}"
+    )
+
+
 def _definitions(columns: list[str] | None) -> dict[str, str]:
     """Read NAME=EXPRESSION."""
     pairs = [text.partition("=") for text in columns or []]
