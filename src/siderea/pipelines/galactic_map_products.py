@@ -26,6 +26,8 @@ LINE = (1.0, 5.0)
 """kpc in |Z|, between which vertical gradients are fitted."""
 ACROSS = (6.0, 13.0)
 """kpc in R, between which radial gradients are fitted."""
+ENOUGH = 100
+"""Cells whose values set the colours of the maps; with fewer, those of single stars do."""
 DIRECTIONS = (("z", "R", "abs_z", LINE), ("R", "abs_z", "R", ACROSS))
 """Name of the gradient, the axis on which it is one number, and the axis along which it is."""
 
@@ -68,16 +70,16 @@ def write_products(
     grids : mapping of str to CellSystem
     settings : Settings
     """
+    if not fine.n_stars:
+        raise DataError(
+            f"{folder}: found no star of the selection within the map; expected some: choose "
+            "others with --select"
+        )
     for name, found in maps.items():
         write_table(map_table(grids[name], found), folder / f"map_{name}.parquet")
     profile = map_table(grids["profile"], maps["profile"])
     slopes = gradients_of(profile)
     write_table(slopes, folder / "gradients.csv")
-    if not len(maps["rz"]):
-        raise DataError(
-            f"{folder}: no cell holds enough stars for a map; the tables are written; choose "
-            "other stars with --select, or a smaller --minimum"
-        )
     for name, figure in _figures(maps, fine, grids, profile, slopes, settings):
         with atomic_write(folder / f"{name}.png") as handle:
             figure.savefig(handle, format="png", metadata={"Software": None})
@@ -129,7 +131,9 @@ def _figures(
 ) -> list[tuple[str, Figure]]:
     quantity, frame = settings.quantity, settings.frame
     label = figures.LABELS.get(quantity.name, quantity.name)
-    low, high = (float(q) for q in np.quantile(maps["rz"].median, (0.02, 0.98)))
+    widest = max((maps[name] for name in ("rz", "rz_fine")), key=lambda one: one.count.sum())
+    shown = maps["rz"] if len(maps["rz"]) > ENOUGH else widest
+    low, high = (float(q) for q in np.quantile(shown.median, (0.02, 0.98)))
     limits = (low, high + 1e-6)
     drawn = []
     suns = {"rz": (frame.r_sun, frame.z_sun), "xy": (-frame.r_sun, 0.0)}
@@ -157,7 +161,8 @@ def _figures(
             sky["ra"], sky["dec"], sky["median"], label=f"median {label}", size=side
         )
         drawn.append(("sky", figure))
-    drawn.append(("profile", _profile_figure(profile, slopes, label)))
+    if len(profile):
+        drawn.append(("profile", _profile_figure(profile, slopes, label)))
     return drawn
 
 

@@ -70,6 +70,7 @@ class SkyJob:
             "n_stars": self.sky.n,
             "seed": self.sky.seed,
             "binary_fraction": fraction,
+            "order": self.sky.order,
             "components": [one.name for one in self.sky.settings.components],
         }
 

@@ -70,23 +70,27 @@ class MockSky:
         Selection, populations, companions and dust; its fields are replaced by pixels.
     missing : float
         Share of each band missing at random.
+    order : int, optional
+        Of the pixels that are drawn at once, 0 to `FIELDS`; by default so that they hold some
+        `PIXEL_STARS` at most.
     """
 
     n: int
     seed: int = 0
     settings: SurveySettings = SKY
     missing: float = 0.02
+    order: int | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.seed < 0:
             raise DataError(f"mock sky: found n {self.n}, seed {self.seed}; expected n above 0")
+        if self.order is not None and not 0 <= self.order <= FIELDS:
+            raise DataError(f"mock sky: found order {self.order}; expected 0 to {FIELDS}")
 
     def pixels(self) -> tuple[SkyPixel, ...]:
         """Return the pixels with stars; the numbers of stars follow the Galaxy and sum to n."""
         field, expected = _expected(self.settings)
-        order = 0
-        while order < FIELDS and self.n / np.unique(_parent(field, order)).size > PIXEL_STARS:
-            order += 1
+        order = self._order(field) if self.order is None else self.order
         number, back = np.unique(_parent(field, order), return_inverse=True)
         share = np.bincount(back, expected)
         ends = np.rint(self.n * np.cumsum(share) / share.sum()).astype(int)
@@ -96,6 +100,13 @@ class MockSky:
             for pixel, start, end in zip(number, starts, ends, strict=True)
             if end > start
         )
+
+    def _order(self, field: NDArray[np.int64]) -> int:
+        """Return the lowest order whose pixels hold few enough stars."""
+        for order in range(FIELDS):
+            if self.n <= PIXEL_STARS * np.unique(_parent(field, order)).size:
+                return order
+        return FIELDS
 
     def stars(self, pixel: SkyPixel) -> pd.DataFrame:
         """Draw the stars of a pixel.

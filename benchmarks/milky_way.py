@@ -1,0 +1,199 @@
+"""The mock Milky Way at size: labels, distances and map, their times, memory, and what comes out.
+
+    python benchmarks/milky_way.py run --stars 18000000 --model MODEL --folder DIR [--jobs 2]
+    python benchmarks/milky_way.py kill --model MODEL --folder DIR         # after run: SIGKILL, again
+    python benchmarks/milky_way.py cluster --model MODEL --folder DIR      # after run: two Dask workers
+    python benchmarks/milky_way.py gradients --folder DIR                  # after run: against the truth
+    SIDEREA_DATA=... python benchmarks/milky_way.py stripe82 --folder DIR  # real stars, through LSDB
+
+Every step is the command of the README in a process of its own: wall time, processor time (user and
+system, all processes), and the largest memory of all its processes together (sum of PSS, sampled
+twice a second). MODEL: `siderea photometry train` on `siderea simulate photometry --seed 77`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+TURN_OFF = "14.5 < sdss_r < 20 and 0.2 < sdss_g - sdss_r < 0.4 and 0.8 < distance < 9"
+"""The stars of Ivezić et al. (2008), Figure 8: of any metallicity, so that no cut in a noisy label
+stands between the gradient and the truth."""
+TRUTH = ["--column", "fe_h=true_fe_h", "--column", "distance=true_distance"]
+TRUTH += [text for band in "gr" for text in ("--column", f"mag_sdss_{band}=true_mag_sdss_{band}")]
+
+
+@dataclass(frozen=True)
+class Cost:
+    wall: float
+    cpu: float
+    memory: float  # GiB
+
+
+def measured(arguments: Sequence[object], *, kill_at: Path | None = None, n_parts: int = 0) -> Cost:
+    """Run a command of siderea; with ``kill_at``, kill it once that folder has so many parts."""
+    script = "import sys; from siderea.cli import main; sys.argv[0] = 'siderea'; main()"
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, peak = time.perf_counter(), [0.0]
+    running = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    threading.Thread(target=_watch, args=(running.pid, peak), daemon=True).start()
+    if kill_at is not None:
+        while running.poll() is None and len(parts(kill_at)) < n_parts:
+            time.sleep(0.2)
+        os.killpg(running.pid, signal.SIGKILL)
+    code = running.wait()
+    if code and kill_at is None:
+        raise SystemExit(f"{' '.join(command[3:])}: ended with {code}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = sum(getattr(after, k) - getattr(before, k) for k in ("ru_utime", "ru_stime"))
+    return Cost(time.perf_counter() - start, cpu, peak[0] / 2**30)
+
+
+def _watch(pid: int, peak: list[float]) -> None:
+    while psutil.pid_exists(pid):
+        total = 0.0
+        try:
+            whole = psutil.Process(pid)
+            for process in (whole, *whole.children(recursive=True)):
+                total += process.memory_full_info().pss
+        except psutil.Error:
+            pass
+        peak[0] = max(peak[0], total)
+        time.sleep(0.5)
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("Npix=*.parquet"))
+
+
+def steps(folder: Path, model: str, where: Sequence[str], mock: Path) -> list[tuple[str, list]]:
+    labels, places, plane = (folder / name for name in ("labels", "places", "map"))
+    return [
+        ("predict", ["photometry", "predict", model, mock, "--output", labels, *where]),
+        ("distances", ["photometry", "distances", labels, "--output", places, *where]),
+        ("map", ["photometry", "map", places, "--output", plane, *where]),
+    ]
+
+
+def show(name: str, n: int, cost: Cost) -> None:
+    print(
+        f"{name:16s} {cost.wall:8.1f} s wall {cost.cpu:8.1f} s CPU {n / cost.wall:10,.0f} stars/s "
+        f"{n / cost.cpu:10,.0f} stars/CPU s {cost.memory:6.2f} GiB",
+        flush=True,
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    folder, n = Path(options.folder), options.stars
+    folder.mkdir(parents=True, exist_ok=True)
+    where, mock = ["--jobs", str(options.jobs)], folder / "mock"
+    arguments = ["simulate", "photometry", "--hats", "--stars", n, "--seed", options.seed]
+    show("simulate", n, measured([*arguments, "--output", mock, *where]))
+    total = Cost(0.0, 0.0, 0.0)
+    for name, command in steps(folder, options.model, where, mock):
+        cost = measured(command)
+        show(name, n, cost)
+        total = Cost(total.wall + cost.wall, total.cpu + cost.cpu, max(total.memory, cost.memory))
+    show("all but simulate", n, total)
+    gradients(options)
+
+
+def gradients(options: argparse.Namespace) -> None:
+    """Map the turn-off stars of any [Fe/H], with what was found and with the truth; compare."""
+    folder, where = Path(options.folder), ["--jobs", str(options.jobs)]
+    found = {}
+    for name, columns in (("found", []), ("truth", TRUTH)):
+        plane = folder / f"map_{name}"
+        command = ["photometry", "map", folder / "places", "--output", plane, "--select", TURN_OFF]
+        measured([*command, *columns, *where])
+        table = pd.read_csv(plane / "gradients.csv")
+        found[name] = table[table["direction"] == "z"].set_index("at")
+    both = found["found"].join(found["truth"], lsuffix="", rsuffix="_true").dropna()
+    for ring, line in both[["slope", "slope_err", "slope_true", "slope_err_true"]].iterrows():
+        pull = (line.slope - line.slope_true) / (line.slope_err**2 + line.slope_err_true**2) ** 0.5
+        print(
+            f"R = {ring:4.1f} kpc: d[Fe/H]/d|Z| {line.slope:+.4f} ± {line.slope_err:.4f}, "
+            f"truth {line.slope_true:+.4f} ± {line.slope_err_true:.4f} dex/kpc ({pull:+.1f} σ)"
+        )
+
+
+def fingerprint(folder: Path) -> str:
+    """Digest of all tables and figures of a result, names included."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".parquet", ".csv", ".png") or path.name.startswith("_common"):
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def compare(folder: Path, again: Path) -> None:
+    for name in ("labels", "places", "map"):
+        same = fingerprint(folder / name) == fingerprint(again / name)
+        print(f"{name}: {'identical bytes' if same else 'DIFFERENT'}", flush=True)
+
+
+def kill(options: argparse.Namespace) -> None:
+    """Do all again, each step killed at half and started anew; compare with `run`."""
+    folder, again = Path(options.folder), Path(options.folder) / "killed"
+    shutil.rmtree(again, ignore_errors=True)
+    n_parts = len(parts(folder / "mock"))
+    for name, command in steps(
+        again, options.model, ["--jobs", str(options.jobs)], folder / "mock"
+    ):
+        output = Path(command[command.index("--output") + 1])
+        first = measured(command, kill_at=output, n_parts=n_parts // 2)
+        made = len(parts(output))
+        second = measured(command)
+        print(f"{name}: killed with {made} of {n_parts} partitions after {first.wall:.0f} s, "
+              f"finished in {second.wall:.0f} s", flush=True)  # fmt: skip
+    compare_again(folder, again)
+
+
+def compare_again(folder: Path, again: Path) -> None:
+    compare(folder, again)
+    if not bool(os.environ.get("KEEP")):
+        shutil.rmtree(again)
+
+
+def cluster(options: argparse.Namespace) -> None:
+    """Do all again on a Dask cluster of two workers; compare with `run`."""
+    from distributed import LocalCluster
+
+    folder, again = Path(options.folder), Path(options.folder) / "cluster"
+    shutil.rmtree(again, ignore_errors=True)
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit="3GiB"
+    ) as made:
+        where = ["--scheduler", made.scheduler_address]
+        for name, command in steps(again, options.model, where, folder / "mock"):
+            print(f"{name}: {measured(command).wall:.0f} s", flush=True)
+    compare_again(folder, again)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["run", "kill", "cluster", "gradients"])
+    parser.add_argument("--stars", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--model", default="model")
+    parser.add_argument("--folder", default="milky_way")
+    chosen = parser.parse_args()
+    {"run": run, "kill": kill, "cluster": cluster, "gradients": gradients}[chosen.what](chosen)
