@@ -14,14 +14,25 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
 
 from siderea.errors import DataError
 from siderea.simulate.population import isochrones
 from siderea.stellar.isochrone_stars import StellarPrior, WeightedStars, weighted_stars
 
-__all__ = ["COORDINATES", "Coordinate", "Folded", "MagnitudeTable", "load_table", "log_teff"]
+__all__ = [
+    "COORDINATES",
+    "TEFF_OFFSET",
+    "Coordinate",
+    "Folded",
+    "MagnitudeTable",
+    "Offset",
+    "load_table",
+    "log_teff",
+]
 
 Array = NDArray[np.float32]
+Offset = tuple[tuple[float, float, float], ...]
 
 BRIGHTEST, FAINTEST, STEP = -5.0, 13.0, 0.1
 """Range and step of absolute magnitude, mag."""
@@ -31,9 +42,14 @@ rotation and the colours' own faults do. A choice; see docs/distances.md."""
 X_LEVELS = 1.3
 FE_H_LEVELS = 1.4
 """Ratios between the errors for which folded tables are kept."""
-FINEST_FE_H = 0.07
+FINEST_FE_H = 0.08
+FINEST_BLUR = 0.08
+"""Errors of the magnitude below 0.7 of this are left out."""
 LARGEST_FE_H = 0.8
 ROWS_PER_SIGMA = 1.25
+TEFF_OFFSET: Offset = ()
+TEFF_RANGE, TEFF_STEP = (3.45, 4.05), 0.004
+"""log₁₀ K, of the colours expected of a temperature."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class Coordinate:
         Range.
     floor : float
         Error that is added in quadrature: calibration of the colour (mag) or Teff scale (dex).
+    offset : tuple of (x, dwarf, giant)
+        Knots of how much fainter real dwarfs and giants are than the isochrones', mag.
     """
 
     colour: tuple[str, str] | None
@@ -57,6 +75,7 @@ class Coordinate:
     low: float
     high: float
     floor: float
+    offset: Offset = ()
 
     def bands(self) -> tuple[str, ...]:
         """Return the bands needed."""
@@ -67,13 +86,14 @@ COORDINATES = (
     Coordinate(("sdss_g", "sdss_i"), "sdss_r", -0.4, 3.4, 0.02),
     Coordinate(("ps1_g", "ps1_i"), "ps1_r", -0.4, 3.2, 0.02),
     Coordinate(("gaia_bp", "gaia_rp"), "gaia_g", -0.2, 3.4, 0.02),
+    Coordinate(("gaia_g", "twomass_j"), "gaia_g", -0.2, 3.6, 0.025),
 )
 """Colours in the order of preference."""
 
 
-def log_teff(band: str) -> Coordinate:
+def log_teff(band: str, offset: Offset = ()) -> Coordinate:
     """Return the coordinate log₁₀ Teff with the absolute magnitude of a band."""
-    return Coordinate(None, band, 3.46, 4.0, 0.004)
+    return Coordinate(None, band, 3.46, 4.0, 0.004, offset)
 
 
 @dataclass(frozen=True)
@@ -93,15 +113,19 @@ class Folded:
     x: tuple[float, float, int]
     fe_h: tuple[float, float, int]
 
-    def rows(self, x: NDArray, fe_h: NDArray) -> tuple[NDArray[np.int64], Array]:
-        """Return the four rows about each star and their bilinear weights, both (4, N)."""
+    def look_up(self, x: NDArray, fe_h: NDArray) -> tuple[Array, Array]:
+        """Return n(M) and log g, (N, K), of stars at (x, [Fe/H]), bilinear between the rows."""
         i, up = _bracket(x, *self.x)
         j, right = _bracket(fe_h, *self.fe_h)
-        corner = i * self.fe_h[2] + j
-        rows = np.stack([corner, corner + 1, corner + self.fe_h[2], corner + self.fe_h[2] + 1])
-        down, left = 1 - up, 1 - right
-        weights = np.stack([down * left, down * right, up * left, up * right])
-        return rows, weights.astype(np.float32)
+        number = np.zeros((x.size, self.number.shape[1]), dtype=np.float32)
+        logg = np.zeros_like(number)
+        for above, beside in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            row = (i + above) * self.fe_h[2] + j + beside
+            weight = (up if above else 1 - up) * (right if beside else 1 - right)
+            column = weight.astype(np.float32)[:, None]
+            number += column * self.number[row]
+            logg += column * self.logg[row]
+        return number, logg
 
 
 class MagnitudeTable:
@@ -128,6 +152,7 @@ class MagnitudeTable:
         self._x = np.arange(coordinate.low, coordinate.high, coordinate.floor / 2)
         stars = weighted_stars(isochrones(), coordinate.bands(), prior)
         self._number, self._logg = self._counts(stars, scatter)
+        self._expected = _expected_coordinate(stars, _coordinate_of(stars, coordinate), self._fe_h)
         self._folded: dict[tuple[int, int], Folded] = {}
 
     @property
@@ -135,15 +160,33 @@ class MagnitudeTable:
         """Metallicities of the isochrones, dex."""
         return float(self._fe_h[0]), float(self._fe_h[-1])
 
-    def levels(self, x_err: NDArray, fe_h_err: NDArray) -> NDArray[np.int64]:
-        """Return the pair of levels (2, N) nearest to each star's errors; see `folded`."""
+    def levels(
+        self, x_err: NDArray, fe_h_err: NDArray, magnitude_err: NDArray
+    ) -> NDArray[np.int64]:
+        """Return the levels (3, N) nearest to each star's errors.
+
+        Two are for `folded`, the third for `blurred`.
+        """
         floor = self.coordinate.floor
         total = np.hypot(np.nan_to_num(x_err), floor)
         most = 0.25 * (self.coordinate.high - self.coordinate.low)
         x_level = np.log(np.minimum(total, most) / floor) / np.log(X_LEVELS)
-        sigma = np.clip(np.nan_to_num(fe_h_err), FINEST_FE_H, LARGEST_FE_H)
+        sigma = np.minimum(np.hypot(np.nan_to_num(fe_h_err), FINEST_FE_H), LARGEST_FE_H)
         fe_h_level = np.log(sigma / FINEST_FE_H) / np.log(FE_H_LEVELS)
-        return np.rint(np.stack([x_level, fe_h_level])).astype(np.int64)
+        blur = np.log2(np.clip(np.nan_to_num(magnitude_err) / FINEST_BLUR, 0.5, 32)) + 1
+        return np.rint(np.stack([x_level, fe_h_level, blur])).astype(np.int64)
+
+    def expected(
+        self, log_teff: NDArray, log_teff_err: NDArray, fe_h: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Return the coordinate of (N,) stars of such temperatures, and its error.
+
+        The mean of the stars of the isochrones; that it differs between dwarfs and giants is part
+        of the error.
+        """
+        at = np.stack([log_teff, np.clip(fe_h, *self.fe_h_range)], axis=-1)
+        mean, spread, slope = self._expected(at).T
+        return mean, np.hypot(spread, slope * log_teff_err)
 
     def folded(self, x_level: int, fe_h_level: int) -> Folded:
         """Return the counts folded with a level's errors; made when first asked for."""
@@ -151,6 +194,16 @@ class MagnitudeTable:
         if key not in self._folded:
             self._folded[key] = self._fold(*key)
         return self._folded[key]
+
+    def blurred(self, number: Array, logg: Array, level: int) -> tuple[Array, Array]:
+        """Return n(M) and log g (n, K) as they are for stars with an error of the magnitude."""
+        if level < 1:
+            return number, logg
+        kernel = _gaussian(self.magnitude[:, None] - self.magnitude, FINEST_BLUR * 2 ** (level - 1))
+        kernel = kernel.astype(np.float32)
+        spread = number @ kernel
+        gravity = (number * logg) @ kernel / np.maximum(spread, np.float32(1e-30))
+        return spread, np.where(spread > 0, gravity, logg)
 
     def _fold(self, x_level: int, fe_h_level: int) -> Folded:
         sigma_x = self.coordinate.floor * X_LEVELS**x_level
@@ -174,7 +227,8 @@ class MagnitudeTable:
         """Count the stars in cells (X, F, K), and sum their log g."""
         x = _coordinate_of(stars, self.coordinate)
         i = np.rint((x - self._x[0]) / (self._x[1] - self._x[0])).astype(np.int64)
-        k = np.rint((stars.mag[:, 0] - BRIGHTEST) / STEP).astype(np.int64)
+        magnitude = stars.mag[:, 0] + _offset(x, stars.logg, self.coordinate.offset)
+        k = np.rint((magnitude - BRIGHTEST) / STEP).astype(np.int64)
         shape = (self._x.size, self._fe_h.size, self.magnitude.size)
         inside = (i >= 0) & (i < shape[0]) & (k >= 0) & (k < shape[2])
         cell = np.ravel_multi_index((i[inside], stars.fe_h_node[inside], k[inside]), shape)
@@ -186,6 +240,37 @@ class MagnitudeTable:
             for w in (weight, weight * stars.logg[inside])
         )
         return number, logg
+
+
+def _offset(x: NDArray, logg: NDArray, knots: Offset) -> NDArray:
+    """Return how much fainter real stars are than those of the isochrones, mag."""
+    if not knots:
+        return np.zeros(x.size)
+    place, dwarf, giant = np.array(knots).T
+    share = np.clip((4.0 - logg) / 1.0, 0, 1)
+    return (1 - share) * np.interp(x, place, dwarf) + share * np.interp(x, place, giant)
+
+
+def _expected_coordinate(
+    stars: WeightedStars, x: NDArray, fe_h: NDArray
+) -> RegularGridInterpolator:
+    """Tabulate mean, spread and slope of x by (log Teff, [Fe/H])."""
+    grid = np.arange(TEFF_RANGE[0], TEFF_RANGE[1], TEFF_STEP)
+    i = np.rint((stars.log_teff - grid[0]) / TEFF_STEP).astype(np.int64)
+    inside = (i >= 0) & (i < grid.size)
+    cell = i[inside] * fe_h.size + stars.fe_h_node[inside]
+    sums = [
+        np.bincount(cell, stars.weight[inside] * x[inside] ** power, grid.size * fe_h.size)
+        for power in (0, 1, 2)
+    ]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, square = (
+            s.reshape(grid.size, fe_h.size) / sums[0].reshape(grid.size, -1) for s in sums[1:]
+        )
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    slope = np.abs(np.gradient(mean, TEFF_STEP, axis=0))
+    values = np.stack([mean, spread, slope], axis=-1)
+    return RegularGridInterpolator((grid, fe_h), values, bounds_error=False)
 
 
 def _coordinate_of(stars: WeightedStars, coordinate: Coordinate) -> NDArray:

@@ -14,11 +14,11 @@ from siderea.data import Photometry
 from siderea.errors import DataError
 from siderea.flags import DistanceFlag, LabelFlag
 from siderea.photometry.bands import BANDS
-from siderea.photometry.extinction import deredden
+from siderea.photometry.extinction import coefficient, deredden
 from siderea.photometry.quality import clean
 from siderea.simulate.galaxy_model import galactic
-from siderea.stellar.absolute_magnitude import COORDINATES, Coordinate, MagnitudeTable, log_teff
-from siderea.stellar.distance_posterior import Evidence
+from siderea.stellar.absolute_magnitude import Coordinate, MagnitudeTable, Offset, log_teff
+from siderea.stellar.distance_posterior import PRECISE, Evidence
 from siderea.stellar.parallax import ParallaxErrors
 
 __all__ = ["Given", "Stars"]
@@ -38,6 +38,7 @@ class Given:
     """What is given by keyword; None where the photometry's table is to be asked."""
 
     ebv: ArrayLike | None = None
+    ebv_err: ArrayLike | None = None
     parallax: ArrayLike | None = None
     parallax_err: ArrayLike | None = None
     lon: ArrayLike | None = None
@@ -80,6 +81,7 @@ class Stars:
             ebv = np.zeros(n)
         known = tuple(name for name in cleaned.bands if name in BANDS)
         self.photometry = deredden(_in_bands(cleaned, known), ebv)
+        self.ebv_err = np.maximum(np.nan_to_num(column("ebv_err", given.ebv_err)), 0)
         for name, default in LABEL_ERRORS.items():
             value = _array(labels.get(name), name, n)
             err = _array(labels.get(f"{name}_err"), f"{name}_err", n)
@@ -109,17 +111,23 @@ class Stars:
     def __len__(self) -> int:
         return len(self.photometry)
 
-    def by_coordinate(self, first: str) -> Iterator[tuple[Coordinate, NDArray[np.int64]]]:
+    def by_coordinate(
+        self, first: str, colours: tuple[Coordinate, ...], teff_offset: Offset
+    ) -> Iterator[tuple[Coordinate, NDArray[np.int64]]]:
         """Yield coordinates and the rows of the stars that are to be placed by them.
 
         Parameters
         ----------
-        first : {"colour", "teff"}
-            What is preferred.
+        first : {"colour", "teff", "both"}
+            What is preferred; "both" starts from the colour.
+        colours : tuple of Coordinate
+            In the order of preference.
+        teff_offset : tuple
+            Of the coordinate log₁₀ Teff.
         """
         bands = tuple(name for name in BAND_ORDER if name in self.photometry.bands)
-        options: list[Coordinate] = [log_teff(name) for name in bands]
-        options = [*options, *COORDINATES] if first == "teff" else [*COORDINATES, *options]
+        options: list[Coordinate] = [log_teff(name, teff_offset) for name in bands]
+        options = [*options, *colours] if first == "teff" else [*colours, *options]
         left = np.ones(len(self), dtype=bool)
         for coordinate in options:
             if not set(coordinate.bands()) <= set(self.photometry.bands):
@@ -141,10 +149,40 @@ class Stars:
                 x = np.where(self.teff > 0, np.log10(self.teff), np.nan)
                 return x, self.teff_err / self.teff / np.log(10)
         blue, red = (self.photometry.bands.index(name) for name in coordinate.colour)
-        err = self.photometry.mag_err
-        err = np.where(np.isfinite(err), err, UNKNOWN_ERR)
+        reddening = coefficient(coordinate.colour[0]) - coefficient(coordinate.colour[1])
+        err = np.hypot(self._mag_err(blue), self._mag_err(red))
         mag = self.photometry.mag
-        return mag[:, blue] - mag[:, red], np.hypot(err[:, blue], err[:, red])
+        return mag[:, blue] - mag[:, red], np.hypot(err, reddening * self.ebv_err)
+
+    def magnitude_err(self, band: str) -> NDArray[np.float64]:
+        """Return the errors (N,) of `magnitude`, that of the extinction included."""
+        own = self._mag_err(self.photometry.bands.index(band))
+        return np.asarray(np.hypot(own, coefficient(band) * self.ebv_err))
+
+    def _mag_err(self, index: int) -> NDArray[np.float64]:
+        err = self.photometry.mag_err[:, index]
+        return np.where(np.isfinite(err), err, UNKNOWN_ERR)
+
+    def with_teff(
+        self, table: MagnitudeTable, rows: NDArray[np.int64], x: NDArray, x_err: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Return the mean of some stars' colours and of those that belong to their Teff.
+
+        Weights are inverse variances, the table's floor included in each; the error returned is
+        without it, as the table adds it again.
+        """
+        if table.coordinate.colour is None:
+            return x, x_err
+        sigma = self.teff_err[rows] / self.teff[rows] / np.log(10)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log_teff = np.log10(np.where(self.teff[rows] > 0, self.teff[rows], np.nan))
+        other, other_err = table.expected(log_teff, sigma, self.fe_h[rows])
+        floor2 = table.coordinate.floor**2
+        mine, theirs = 1 / (x_err**2 + floor2), 1 / (other_err**2 + floor2)
+        known = np.isfinite(other) & np.isfinite(theirs)
+        theirs, other = np.where(known, theirs, 0), np.where(known, other, 0)
+        total = mine + theirs
+        return (mine * x + theirs * other) / total, np.sqrt(np.maximum(1 / total - floor2, 0))
 
     def evidence(self, band: str, rows: NDArray[np.int64]) -> Evidence:
         """Return what else is known of some stars."""
@@ -152,6 +190,11 @@ class Stars:
         values = {name: getattr(self, name)[rows] for name in (*names, "fe_h", "fe_h_err")}
         values["fe_h"] = np.where(self.no_fe_h[rows], np.nan, values["fe_h"])
         return Evidence(magnitude=self.magnitude(band)[rows], **values)
+
+    def parallax_class(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return 0 for a star without a parallax, 1 with one, 2 with a precise one."""
+        value, sigma = self.parallax[rows], self.parallax_err[rows]
+        return np.isfinite(value).astype(np.int64) + (value > PRECISE * sigma)
 
     def flags(self) -> NDArray[np.int64]:
         """Return the bits that do not depend on the posterior, (N,)."""
@@ -167,7 +210,7 @@ class Stars:
 
     def off_grid(self, table: MagnitudeTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which of some stars lie beyond the table."""
-        x = self.coordinate(table.coordinate)[0][rows]
+        x = self.coordinate(table.coordinate)[0][rows]  # by the colour alone, also for "both"
         low, high = table.fe_h_range
         fe_h = self.fe_h[rows]
         out = (x < table.coordinate.low) | (x > table.coordinate.high)

@@ -20,17 +20,20 @@ from scipy.special import ndtr
 
 from siderea.stellar.galactic_prior import DistancePrior
 
-__all__ = ["Evidence", "Posterior", "posterior", "take"]
+__all__ = ["PRECISE", "Evidence", "Posterior", "photometric", "with_parallax"]
 
 Array = NDArray[np.float32]
 
 GIANT_LOGG = 3.5
 """A star of lower log g is a giant; as in `siderea.stellar.network`."""
-INTRINSIC_LOGG = 0.05
-"""Spread of log g among stars of one x, [Fe/H] and M, dex; added to the stated error."""
+INTRINSIC_LOGG = 0.1
+"""Spread of log g among stars of one x, [Fe/H] and M, and by what scales of log g differ, dex;
+added to the stated error."""
 FLOOR = 1e-5
 """Of the greatest n: what is left where no star of the isochrones lies, so that a parallax can
 say that a star is not what its colours say."""
+PRECISE, FINE, REACH = 8.0, 96, 6.0
+"""Parallaxes of more than `PRECISE` σ get a grid of `FINE` nodes, `REACH` σ to either side."""
 SMALLEST = np.float32(1e-30)
 
 
@@ -77,8 +80,8 @@ class Posterior:
     giant : (n, K) ndarray of bool
         Which nodes are giants.
     tension : (n,) ndarray
-        −2 ln of the parallax's likelihood averaged over what colours allow, relative to its
-        greatest; NaN without a parallax.
+        How much the parallax and the rest disagree, −2 ln max p(M) L(M) with p and the parallax's
+        likelihood L relative to their greatest values; NaN without a parallax.
     """
 
     absolute: NDArray
@@ -87,19 +90,14 @@ class Posterior:
     tension: NDArray
 
 
-def take(evidence: Evidence, rows: NDArray) -> Evidence:
-    """Return the evidence of some stars."""
-    return Evidence(**{name: values[rows] for name, values in vars(evidence).items()})
-
-
-def posterior(
+def photometric(
     absolute: NDArray, number: Array, logg: Array, evidence: Evidence, prior: DistancePrior
 ) -> Posterior:
-    """Combine what is known.
+    """Combine all that is known but the parallax.
 
     Parameters
     ----------
-    absolute : (K,) or (n, K) ndarray
+    absolute : (K,) ndarray
         Nodes of absolute magnitude.
     number, logg : (n, K) ndarray
         n(M | x, [Fe/H]) and the log g there.
@@ -110,42 +108,75 @@ def posterior(
     -------
     Posterior
     """
-    distance = _distances(absolute, evidence.magnitude)
+    nearest = 10 ** (0.2 * evidence.magnitude - 2)
+    distance = np.outer(nearest, 10 ** (-0.2 * absolute)).astype(np.float32)
     weight = prior.density(distance, evidence.lon, evidence.lat, evidence.fe_h, evidence.fe_h_err)
-    weight = weight * distance
+    weight *= distance
     weight *= distance
     weight *= distance
     weight *= number + np.float32(FLOOR) * number.max(axis=1, keepdims=True)
     giant = logg < np.float32(GIANT_LOGG)
     weight = _with_gravity(weight, logg, giant, evidence)
-    tension = np.full(len(weight), np.nan)
-    rows = np.flatnonzero(np.isfinite(evidence.parallax) & (evidence.parallax_err > 0))
-    if rows.size:
-        likelihood = _parallax_likelihood(distance[rows], evidence, rows)
-        before = weight[rows].sum(axis=1)
-        weight[rows] *= likelihood
-        with np.errstate(divide="ignore", invalid="ignore"):
-            tension[rows] = -2 * np.log(weight[rows].sum(axis=1) / before)
-    total = weight.sum(axis=1, keepdims=True)
+    return Posterior(absolute, _normalised(weight), giant, np.full(len(weight), np.nan))
+
+
+def with_parallax(before: Posterior, evidence: Evidence) -> Posterior:
+    """Add parallaxes, which every star must have.
+
+    Parameters
+    ----------
+    before : Posterior
+        On nodes (K,).
+    evidence : Evidence
+
+    Returns
+    -------
+    Posterior
+        On `FINE` nodes (n, FINE) about the parallax where that is more than `PRECISE` σ in all
+        rows, else on the nodes given.
+    """
+    absolute, weight, giant = before.absolute, before.probability, before.giant
+    if np.all(evidence.parallax > PRECISE * evidence.parallax_err):
+        nodes = _fine_nodes(evidence)
+        weight, giant = _interpolated(absolute, weight, nodes), _nearest(absolute, giant, nodes)
+        absolute = nodes
+    inverse = 10 ** (0.2 * (absolute - evidence.magnitude[:, None]) + 2)
+    z = (inverse - evidence.parallax[:, None]) / evidence.parallax_err[:, None]
+    weight = weight * np.exp(np.float32(-0.5) * np.square(z, dtype=np.float32))
     with np.errstate(divide="ignore", invalid="ignore"):
-        weight /= np.where(total > 0, total, np.nan)
-    return Posterior(absolute, weight, giant, tension)
+        tension = -2 * np.log(weight.max(axis=1) / before.probability.max(axis=1))
+    return Posterior(absolute, _normalised(weight), giant, tension)
 
 
-def _distances(absolute: NDArray, magnitude: NDArray) -> Array:
-    if absolute.ndim == 1:
-        nearest = 10 ** (0.2 * magnitude - 2)
-        return np.outer(nearest, 10 ** (-0.2 * absolute)).astype(np.float32)
-    return (10 ** (0.2 * (magnitude[:, None] - absolute) - 2)).astype(np.float32)
+def _normalised(weight: Array) -> Array:
+    total = weight.sum(axis=1, keepdims=True)
+    weight /= np.where(total > 0, total, np.nan)
+    return weight
 
 
-def _parallax_likelihood(distance: Array, evidence: Evidence, rows: NDArray) -> Array:
-    """Return exp(−½ ((1/d − ϖ)/σ)²)."""
-    sigma = evidence.parallax_err[rows, None].astype(np.float32)
-    z = (1 / distance - evidence.parallax[rows, None].astype(np.float32)) / sigma
-    z *= z
-    z *= np.float32(-0.5)
-    return np.asarray(np.exp(z, out=z))
+def _fine_nodes(evidence: Evidence) -> NDArray[np.float64]:
+    """Return nodes (n, FINE) in absolute magnitude about what the parallax says."""
+    reach = REACH * evidence.parallax_err
+    near = 10 - 5 * np.log10(evidence.parallax + reach)
+    far = 10 - 5 * np.log10(evidence.parallax - reach)
+    share = np.linspace(1, 0, FINE)
+    modulus = near[:, None] + (far - near)[:, None] * share
+    return np.asarray(evidence.magnitude[:, None] - modulus)
+
+
+def _interpolated(grid: NDArray, values: Array, wanted: NDArray) -> Array:
+    """Read rows (n, K) on the grid at other places (n, W); 0 beyond the grid."""
+    place = (wanted - grid[0]) / (grid[1] - grid[0])
+    inside = (place >= 0) & (place <= grid.size - 1)
+    below = np.clip(place.astype(np.int64), 0, grid.size - 2)
+    part = np.clip(place - below, 0, 1).astype(np.float32)
+    low, high = (np.take_along_axis(values, below + one, 1) for one in (0, 1))
+    return np.asarray(np.where(inside, low + part * (high - low), 0), dtype=np.float32)
+
+
+def _nearest(grid: NDArray, values: NDArray, wanted: NDArray) -> NDArray:
+    place = np.rint((wanted - grid[0]) / (grid[1] - grid[0])).astype(np.int64)
+    return np.take_along_axis(values, np.clip(place, 0, grid.size - 1), 1)
 
 
 def _with_gravity(

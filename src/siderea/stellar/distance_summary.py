@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from siderea.stellar.distance_posterior import Posterior
+from siderea.stellar.photometric_parallax import distance_of
 
 __all__ = ["COLUMNS", "quantiles", "summary"]
 
@@ -43,7 +46,7 @@ def summary(posterior: Posterior, magnitude: NDArray) -> dict[str, NDArray]:
     ):
         bright, middle, faint = quantiles(posterior.absolute, weight, LEVELS)
         for end, absolute in (("_hi", bright), ("", middle), ("_lo", faint)):
-            out[kind + end] = 10 ** (0.2 * (magnitude - absolute) - 2)
+            out[kind + end] = distance_of(magnitude, absolute)
         if kind == "distance":
             out["absolute_magnitude"] = middle
             out["absolute_magnitude_err"] = 0.5 * (faint - bright)
@@ -51,7 +54,9 @@ def summary(posterior: Posterior, magnitude: NDArray) -> dict[str, NDArray]:
     return out
 
 
-def quantiles(absolute: NDArray, weight: NDArray, levels: tuple[float, ...]) -> list[NDArray]:
+def quantiles(
+    absolute: NDArray, weight: NDArray, levels: Sequence[float | NDArray]
+) -> list[NDArray]:
     """Return quantiles (n,) per level of densities that are even within each node's cell.
 
     Parameters
@@ -60,7 +65,7 @@ def quantiles(absolute: NDArray, weight: NDArray, levels: tuple[float, ...]) -> 
         Nodes, even within a row.
     weight : (n, K) ndarray
         Need not add up to 1; rows without weight give NaN.
-    levels : tuple of float
+    levels : sequence of float or (n,) ndarray
         Between 0 and 1.
     """
     n, size = weight.shape

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,22 +13,28 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.data import Photometry
 from siderea.errors import DataError
 from siderea.flags import DistanceFlag
-from siderea.stellar.absolute_magnitude import MODEL_SCATTER, Folded, MagnitudeTable, load_table
+from siderea.stellar.absolute_magnitude import (
+    COORDINATES,
+    MODEL_SCATTER,
+    TEFF_OFFSET,
+    Coordinate,
+    MagnitudeTable,
+    Offset,
+    load_table,
+)
 from siderea.stellar.distance_inputs import Given, Stars
-from siderea.stellar.distance_posterior import Evidence, Posterior, posterior
-from siderea.stellar.distance_summary import COLUMNS, summary
+from siderea.stellar.distance_posterior import Posterior, photometric, with_parallax
+from siderea.stellar.distance_summary import COLUMNS, quantiles, summary
 from siderea.stellar.galactic_prior import DistancePrior, GalacticPrior
 from siderea.stellar.isochrone_stars import StellarPrior
 from siderea.stellar.parallax import ParallaxErrors
+from siderea.stellar.photometric_parallax import distance_of
 
-__all__ = ["DistanceModel", "distances"]
+__all__ = ["DistanceModel", "distances", "sample_distances"]
 
+TEMPERATURES = ("colour", "teff", "both")
 CHUNK = 1024
 """Stars of one pass: their grids stay in the processor's cache."""
-PRECISE, FINE = 8.0, 96
-"""A star with a parallax of more than `PRECISE` σ is put on a grid of `FINE` nodes about it."""
-REACH = 6.0
-"""σ of the parallax that such a grid reaches to either side."""
 SECOND = 0.05
 """Probability of the less probable solution from which on a star counts as two-fold."""
 TENSION = 16.0
@@ -40,8 +47,10 @@ class DistanceModel:
 
     Parameters
     ----------
-    temperature : {"colour", "teff"}
-        What places a star along the isochrones first; the other where that is missing.
+    temperature : {"colour", "teff", "both"}
+        What places a star along the isochrones: its colour, its Teff, or the mean of the two by
+        their errors, which is for temperatures that owe nothing to the colour. Where one is
+        missing the other is taken.
     stars : StellarPrior
         Ages and companions.
     galaxy : DistancePrior
@@ -50,6 +59,10 @@ class DistanceModel:
         Zero point and further errors of the parallaxes.
     scatter : float
         Scatter of real stars about the isochrones, mag.
+    colours : tuple of Coordinate
+        Colours that may place a star, in the order of preference.
+    teff_offset : tuple of (log₁₀ Teff, dwarf, giant)
+        Knots of how much fainter real stars are than the isochrones' of the same Teff, mag.
     """
 
     temperature: str = "colour"
@@ -57,10 +70,26 @@ class DistanceModel:
     galaxy: DistancePrior = field(default_factory=GalacticPrior)
     parallax: ParallaxErrors = field(default_factory=ParallaxErrors)
     scatter: float = MODEL_SCATTER
+    colours: tuple[Coordinate, ...] = COORDINATES
+    teff_offset: Offset = TEFF_OFFSET
+
+    @classmethod
+    def of_isochrones(cls, **options: Any) -> DistanceModel:
+        """Return the model for stars that are as the isochrones say: simulated ones.
+
+        Parameters
+        ----------
+        **options
+            Fields of `DistanceModel`.
+        """
+        colours = tuple(replace(one, offset=()) for one in COORDINATES)
+        return cls(**{"colours": colours, "teff_offset": (), **options})
 
     def __post_init__(self) -> None:
-        if self.temperature not in ("colour", "teff"):
-            raise DataError(f"temperature: found {self.temperature!r}; expected 'colour' or 'teff'")
+        if self.temperature not in TEMPERATURES:
+            raise DataError(
+                f"temperature: found {self.temperature!r}; expected one of {TEMPERATURES}"
+            )
 
 
 def distances(
@@ -68,6 +97,7 @@ def distances(
     labels: pd.DataFrame | Mapping[str, ArrayLike],
     *,
     ebv: ArrayLike | None = None,
+    ebv_err: ArrayLike | None = None,
     parallax: ArrayLike | None = None,
     parallax_err: ArrayLike | None = None,
     lon: ArrayLike | None = None,
@@ -80,13 +110,15 @@ def distances(
     ----------
     photometry : Photometry
         N stars. What is not given by keyword is read from its table where the column is there:
-        ``ebv``, ``parallax``, ``parallax_err``, and ``l``, ``b`` or ``ra``, ``dec``.
+        ``ebv``, ``ebv_err``, ``parallax``, ``parallax_err``, and ``l``, ``b`` or ``ra``, ``dec``.
     labels : DataFrame or mapping
         As `siderea.stellar.network.LabelNetwork.predict` returns them: ``teff`` (K), ``fe_h``,
         ``logg`` (dex), each with ``_err``, ``p_giant``, ``flags``. Any may be absent or NaN; a star
         needs a colour or Teff. Labels that were found with a parallax must not meet it again here.
     ebv : (N,) array-like or float, optional
         E(B−V) on the scale of the SFD map, mag; 0 for magnitudes that are free of extinction.
+    ebv_err : (N,) array-like or float, optional
+        Its error, mag; 0 by default.
     parallax, parallax_err : (N,) array-like, optional
         mas; NaN where there is none.
     lon, lat : (N,) array-like, optional
@@ -116,31 +148,73 @@ def distances(
 
     Examples
     --------
-    >>> sun = Photometry(("sdss_g", "sdss_r", "sdss_i"), [[15.12, 14.68, 14.57]], [[0.01] * 3])
-    >>> labels = {"teff": [5772.0], "fe_h": [0.0], "fe_h_err": [0.1], "p_giant": [0.0]}
+    >>> sun = Photometry(("sdss_g", "sdss_r", "sdss_i"), [[15.12, 14.68, 14.55]], [[0.01] * 3])
+    >>> labels = {"teff": [5772.0], "fe_h": [0.0], "fe_h_err": [0.1],
+    ...           "logg": [4.44], "logg_err": [0.05]}
     >>> found = distances(sun, labels, ebv=0.0)
-    >>> bool(abs(found["distance"][0] - 1.0) < 0.25)
+    >>> bool(abs(found["distance"][0] - 1.0) < 0.2)
     True
     """
     model = model or DistanceModel()
-    given = Given(ebv, parallax, parallax_err, lon, lat)
-    stars = Stars(photometry, labels, given, model.parallax)
+    stars = Stars(
+        photometry, labels, Given(ebv, ebv_err, parallax, parallax_err, lon, lat), model.parallax
+    )
     n = len(stars)
     out = {name: np.full(n, np.nan, dtype=np.float32) for name in COLUMNS}
     band, bands, flags = np.full(n, -1, dtype=np.int8), [], stars.flags()
-    for coordinate, rows in stars.by_coordinate(model.temperature):
-        table = load_table(coordinate, model.stars, model.scatter)
-        bands += [] if coordinate.band in bands else [coordinate.band]
-        band[rows] = bands.index(coordinate.band)
+    for table, rows, found in _posteriors(stars, model):
+        name = table.coordinate.band
+        bands += [] if name in bands else [name]
+        band[rows] = bands.index(name)
         flags[rows[stars.off_grid(table, rows)]] |= int(DistanceFlag.OFF_GRID)
-        for part, found in _posteriors(stars, table, rows, model.galaxy):
-            columns = summary(found, stars.magnitude(coordinate.band)[part])
-            for name, values in columns.items():
-                out[name][part] = values
+        for column, values in summary(found, stars.magnitude(name)[rows]).items():
+            out[column][rows] = values
     flags |= _flags(out)
     del out["tension"]
     categories = pd.Categorical.from_codes(band, bands)  # type: ignore[arg-type]
     return pd.DataFrame(out).assign(band=categories, flags=flags)
+
+
+def sample_distances(
+    photometry: Photometry,
+    labels: pd.DataFrame | Mapping[str, ArrayLike],
+    n_samples: int,
+    *,
+    rng: np.random.Generator,
+    ebv: ArrayLike | None = None,
+    ebv_err: ArrayLike | None = None,
+    parallax: ArrayLike | None = None,
+    parallax_err: ArrayLike | None = None,
+    lon: ArrayLike | None = None,
+    lat: ArrayLike | None = None,
+    model: DistanceModel | None = None,
+) -> NDArray[np.float32]:
+    """Draw from the posteriors of `distances`.
+
+    Parameters
+    ----------
+    photometry, labels, ebv, ebv_err, parallax, parallax_err, lon, lat, model
+        As of `distances`.
+    n_samples : int
+        Samples per star.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    (N, n_samples) ndarray
+        kpc; NaN for a star without a distance.
+    """
+    model = model or DistanceModel()
+    stars = Stars(
+        photometry, labels, Given(ebv, ebv_err, parallax, parallax_err, lon, lat), model.parallax
+    )
+    level = rng.random((len(stars), n_samples), dtype=np.float32)
+    out = np.full(level.shape, np.nan, dtype=np.float32)
+    for table, rows, found in _posteriors(stars, model):
+        magnitude = stars.magnitude(table.coordinate.band)[rows]
+        drawn = quantiles(found.absolute, found.probability, list(level[rows].T))
+        out[rows] = np.stack([distance_of(magnitude, one) for one in drawn], axis=1)
+    return out
 
 
 def _flags(out: Mapping[str, NDArray]) -> NDArray[np.int64]:
@@ -156,58 +230,35 @@ def _flags(out: Mapping[str, NDArray]) -> NDArray[np.int64]:
 
 
 def _posteriors(
-    stars: Stars, table: MagnitudeTable, rows: NDArray[np.int64], prior: DistancePrior
-) -> Iterator[tuple[NDArray[np.int64], Posterior]]:
-    """Yield rows and their posteriors, stars of like errors together."""
-    x, x_err = (values[rows] for values in stars.coordinate(table.coordinate))
-    levels = table.levels(x_err, stars.fe_h_err[rows])
-    precise = stars.parallax[rows] > PRECISE * stars.parallax_err[rows]
-    key = (levels[0] * 100 + levels[1]) * 2 + precise
+    stars: Stars, model: DistanceModel
+) -> Iterator[tuple[MagnitudeTable, NDArray[np.int64], Posterior]]:
+    """Yield tables, rows and their posteriors, chunk by chunk."""
+    for coordinate, rows in stars.by_coordinate(
+        model.temperature, model.colours, model.teff_offset
+    ):
+        table = load_table(coordinate, model.stars, model.scatter)
+        x, x_err = (values[rows] for values in stars.coordinate(coordinate))
+        if model.temperature == "both":
+            x, x_err = stars.with_teff(table, rows, x, x_err)
+        levels = table.levels(
+            x_err, stars.fe_h_err[rows], stars.magnitude_err(coordinate.band)[rows]
+        )
+        for group in _alike(levels, stars.parallax_class(rows)):
+            x_level, fe_h_level, blur = levels[:, group[0]]
+            folded = table.folded(x_level, fe_h_level)
+            for start in range(0, group.size, CHUNK):
+                part = group[start : start + CHUNK]
+                number, logg = folded.look_up(x[part], stars.fe_h[rows[part]])
+                number, logg = table.blurred(number, logg, blur)
+                evidence = stars.evidence(coordinate.band, rows[part])
+                found = photometric(table.magnitude, number, logg, evidence, model.galaxy)
+                if np.isfinite(evidence.parallax[0]):
+                    found = with_parallax(found, evidence)
+                yield table, rows[part], found
+
+
+def _alike(levels: NDArray[np.int64], kind: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of stars of the same levels and one kind."""
+    key = ((levels[0] * 100 + levels[1]) * 100 + levels[2]) * 10 + kind
     order = np.argsort(key, kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
-        folded = table.folded(*levels[:, group[0]])
-        for start in range(0, group.size, CHUNK):
-            part = group[start : start + CHUNK]
-            evidence = stars.evidence(table.coordinate.band, rows[part])
-            number, logg = _look_up(folded, x[part], stars.fe_h[rows[part]])
-            absolute = table.magnitude
-            if precise[part[0]]:
-                absolute = _fine_nodes(evidence)
-                number, logg = _interpolated(table.magnitude, (number, logg), absolute)
-            yield rows[part], posterior(absolute, number, logg, evidence, prior)
-
-
-def _look_up(folded: Folded, x: NDArray, fe_h: NDArray) -> tuple[NDArray, NDArray]:
-    """Return n(M) and log g (n, K) of stars, between the rows of the table."""
-    rows, weights = folded.rows(x, fe_h)
-    number = np.zeros((x.size, folded.number.shape[1]), dtype=np.float32)
-    logg = np.zeros_like(number)
-    for row, weight in zip(rows, weights, strict=True):
-        number += weight[:, None] * folded.number[row]
-        logg += weight[:, None] * folded.logg[row]
-    return number, logg
-
-
-def _fine_nodes(evidence: Evidence) -> NDArray[np.float64]:
-    """Return nodes (n, FINE) in absolute magnitude about what the parallax says."""
-    reach = REACH * evidence.parallax_err
-    near = 10 - 5 * np.log10(evidence.parallax + reach)
-    far = 10 - 5 * np.log10(evidence.parallax - reach)
-    share = np.linspace(1, 0, FINE)
-    modulus = near[:, None] + (far - near)[:, None] * share
-    return np.asarray(evidence.magnitude[:, None] - modulus)
-
-
-def _interpolated(
-    grid: NDArray, values: tuple[NDArray, NDArray], wanted: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Read rows (n, K) on the grid at other places (n, W); n(M) is 0 beyond the grid."""
-    place = (wanted - grid[0]) / (grid[1] - grid[0])
-    inside = (place >= 0) & (place <= grid.size - 1)
-    below = np.clip(place.astype(np.int64), 0, grid.size - 2)
-    part = np.clip(place - below, 0, 1).astype(np.float32)
-    number, logg = (
-        np.take_along_axis(a, below, 1) * (1 - part) + np.take_along_axis(a, below + 1, 1) * part
-        for a in values
-    )
-    return np.where(inside, number, 0).astype(np.float32), logg
+    yield from np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
