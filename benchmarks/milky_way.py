@@ -1,14 +1,16 @@
 """The mock Milky Way at size: labels, distances and map, their times, memory, and what comes out.
 
     python benchmarks/milky_way.py run --stars 18000000 --model MODEL --folder DIR [--jobs 2]
-    python benchmarks/milky_way.py kill --model MODEL --folder DIR         # after run: SIGKILL, again
-    python benchmarks/milky_way.py cluster --model MODEL --folder DIR      # after run: two Dask workers
-    python benchmarks/milky_way.py gradients --folder DIR                  # after run: against the truth
-    SIDEREA_DATA=... python benchmarks/milky_way.py stripe82 --folder DIR  # real stars, through LSDB
+    python benchmarks/milky_way.py {kill,cluster} --model MODEL --folder DIR     # after run
+    python benchmarks/milky_way.py gradients --folder DIR                        # after run
+    SIDEREA_DATA=... python benchmarks/milky_way.py stripe82 --folder DIR        # real stars, LSDB
 
-Every step is the command of the README in a process of its own: wall time, processor time (user and
-system, all processes), and the largest memory of all its processes together (sum of PSS, sampled
-twice a second). MODEL: `siderea photometry train` on `siderea simulate photometry --seed 77`.
+`kill` ends every step by SIGKILL at half and starts it again; `cluster` is two Dask workers; both
+compare their bytes with those of `run`.
+
+Every step is a command in a process of its own: wall time, processor time (user and system, all
+processes), and the largest memory of all its processes together (sum of PSS, twice a second).
+MODEL is what `siderea photometry train` makes of `siderea simulate photometry --seed 77`.
 """
 
 from __future__ import annotations
@@ -25,14 +27,17 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 
 TURN_OFF = "14.5 < sdss_r < 20 and 0.2 < sdss_g - sdss_r < 0.4 and 0.8 < distance < 9"
 """The stars of Ivezić et al. (2008), Figure 8: of any metallicity, so that no cut in a noisy label
 stands between the gradient and the truth."""
+A = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698}
 TRUTH = ["--column", "fe_h=true_fe_h", "--column", "distance=true_distance"]
 TRUTH += [text for band in "gr" for text in ("--column", f"mag_sdss_{band}=true_mag_sdss_{band}")]
 
@@ -93,26 +98,34 @@ def steps(folder: Path, model: str, where: Sequence[str], mock: Path) -> list[tu
 
 
 def show(name: str, n: int, cost: Cost) -> None:
+    speed, rate = n / (cost.wall or 1), n / (cost.cpu or 1)
     print(
-        f"{name:16s} {cost.wall:8.1f} s wall {cost.cpu:8.1f} s CPU {n / cost.wall:10,.0f} stars/s "
-        f"{n / cost.cpu:10,.0f} stars/CPU s {cost.memory:6.2f} GiB",
+        f"{name:12s} {cost.wall:7.1f} s wall {cost.cpu:7.1f} s CPU {speed:9,.0f} stars/s "
+        f"{rate:9,.0f} stars/CPU s {cost.memory:5.2f} GiB",
         flush=True,
     )
 
 
 def run(options: argparse.Namespace) -> None:
+    """Time the steps asked for; what an earlier start has done is not done again."""
     folder, n = Path(options.folder), options.stars
     folder.mkdir(parents=True, exist_ok=True)
     where, mock = ["--jobs", str(options.jobs)], folder / "mock"
-    arguments = ["simulate", "photometry", "--hats", "--stars", n, "--seed", options.seed]
-    show("simulate", n, measured([*arguments, "--output", mock, *where]))
+    sky = ["simulate", "photometry", "--hats", "--stars", n, "--seed", options.seed]
+    every = [("simulate", [*sky, "--output", mock, *where])]
     total = Cost(0.0, 0.0, 0.0)
-    for name, command in steps(folder, options.model, where, mock):
+    for name, command in every + steps(folder, options.model, where, mock):
+        if name not in options.steps:
+            continue
         cost = measured(command)
         show(name, n, cost)
-        total = Cost(total.wall + cost.wall, total.cpu + cost.cpu, max(total.memory, cost.memory))
-    show("all but simulate", n, total)
-    gradients(options)
+        if name != "simulate":
+            total = Cost(
+                total.wall + cost.wall, total.cpu + cost.cpu, max(total.memory, cost.memory)
+            )
+    show("but simulate", n, total)
+    if "gradients" in options.steps:
+        gradients(options)
 
 
 def gradients(options: argparse.Namespace) -> None:
@@ -187,13 +200,93 @@ def cluster(options: argparse.Namespace) -> None:
     compare_again(folder, again)
 
 
+def stripe82(options: argparse.Namespace) -> None:
+    """Real stars: train on SEGUE; predict, distances and map of Stripe 82; compare with formulae.
+
+    SEGUE's colours are not free of extinction, so the network is given those of Stripe 82 as they
+    are, and the field is redder than SEGUE's mean: the offset from Bond et al. (2010) shows it.
+    """
+    data = Path(os.environ.get("SIDEREA_DATA", "../shared/data")) / "photometry"
+    folder = Path(options.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model, source = folder / "segue", data / "stripe82_hats" / "s82_0_5"
+    if not model.with_suffix(".json").exists():
+        segue_table(data).to_parquet(folder / "segue.parquet")
+        show("train", 20_930, measured(
+            ["photometry", "train", folder / "segue.parquet", "--output", model, "--epochs", 15]
+        ))  # fmt: skip
+    columns = [
+        text
+        for b in "ugriz"
+        for text in ("--column", f"mag_sdss_{b}={b}mag", "--column", f"mag_sdss_{b}_err={b}Err")
+    ]
+    columns += ["--column", "ebv=Ar / 2.285"]
+    where = ["--jobs", str(options.jobs)]
+    for name, command in (
+        ("predict", ["predict", model, source, "--output", folder / "labels", *columns, *where]),
+        ("distances", ["distances", folder / "labels", "--output", folder / "places", *where]),
+        ("map", ["map", folder / "places", "--output", folder / "map", "--select",
+                 f"{TURN_OFF} and isfinite(mag_sdss_u)", "--minimum", 1]),
+    ):  # fmt: skip
+        show(name, 3981, measured(["photometry", *command]))
+    real_stars(folder)
+
+
+def segue_table(data: Path) -> pd.DataFrame:
+    """Return SEGUE as a table of magnitudes relative to r, and [Fe/H]."""
+    from siderea.photometry.colours import from_colours
+
+    raw = pd.read_csv(data / "segue_ugriz_feh.csv.gz")
+    bands = [f"sdss_{b}" for b in "ugriz"]
+    pairs = zip(pairwise(bands), ("ug", "gr", "ri", "iz"), strict=True)
+    stars = from_colours({pair: raw[name] for pair, name in pairs}, reference="sdss_r")
+    table = pd.DataFrame(stars.mag, columns=[f"mag_{name}" for name in stars.bands])
+    return table.assign(fe_h=raw["feh"])
+
+
+def real_stars(folder: Path) -> None:
+    """Say how labels and distances of Stripe 82 agree with formulae, and with LSDB's own way."""
+    import lsdb
+
+    from siderea.pipelines.distances import DistanceStep
+    from siderea.stellar.photometric_parallax import ivezic2008_absolute_magnitude
+    from siderea.stellar.relations import bond2010_fe_h
+
+    step = DistanceStep()
+    catalogue = lsdb.open_catalog(folder / "labels")
+    names = [name for name in catalogue.columns if name in step.wanted]
+    through = catalogue.map_partitions(lambda part: part.assign(**step(part[names]))).compute()
+    stars = lsdb.open_catalog(folder / "places").compute()
+    same = np.array_equal(through["distance"], stars["distance"], equal_nan=True)
+    print(f"{len(stars)} stars; distances through LSDB's map_partitions are the same: {same}")
+    mag = {b: stars[f"mag_sdss_{b}"] - A[b] * stars["ebv"] for b in "ugri"}
+    u_g, g_r = mag["u"] - mag["g"], mag["g"] - mag["r"]
+    good = (mag["r"] < 20) & (stars["mag_sdss_u_err"] < 0.05)
+    bond = bond2010_fe_h(u_g, g_r)
+    _say("[Fe/H] - Bond 2010", (stars["fe_h"] - bond)[good])
+    absolute = ivezic2008_absolute_magnitude(mag["g"] - mag["i"], bond)
+    modulus = 5 * np.log10(stars["distance"]) + 10
+    _say("modulus - Ivezic 2008", (modulus - (mag["r"] - absolute))[good & (g_r > 0.2)])
+
+
+def _say(name: str, difference: pd.Series) -> None:
+    values = np.asarray(difference, dtype=float)
+    values = values[np.isfinite(values)]
+    middle = np.median(values)
+    width = 1.4826 * np.median(np.abs(values - middle))
+    print(f"{name}: median {middle:+.3f}, MAD-sigma {width:.3f}, {values.size} stars")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "kill", "cluster", "gradients"])
+    parser.add_argument("what", choices=["run", "kill", "cluster", "gradients", "stripe82"])
     parser.add_argument("--stars", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    names = ("simulate", "predict", "distances", "map", "gradients")
+    parser.add_argument("--steps", nargs="+", choices=names, default=names)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--model", default="model")
     parser.add_argument("--folder", default="milky_way")
     chosen = parser.parse_args()
-    {"run": run, "kill": kill, "cluster": cluster, "gradients": gradients}[chosen.what](chosen)
+    jobs = {"run": run, "kill": kill, "cluster": cluster, "gradients": gradients}
+    (jobs | {"stripe82": stripe82})[chosen.what](chosen)

@@ -172,6 +172,7 @@ def map_(
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamplings.")] = 0,
+    figures: Annotated[bool, typer.Option(help="Draw the maps.")] = True,
 ) -> None:
     """Map [Fe/H] over the Milky Way: R-Z, X-Y, the sky; gradients with errors; figures.
 
@@ -185,7 +186,7 @@ def map_(
     from siderea.cli.progress import bar
     from siderea.pipelines.galactic_map import MapSettings, galactic_map
 
-    settings = MapSettings(minimum=minimum, n_bootstrap=bootstrap, seed=seed)
+    settings = MapSettings(minimum=minimum, n_bootstrap=bootstrap, seed=seed, figures=figures)
     if select is not None:
         settings = replace(settings, select=select)
     with bar("Mapping") as progress:

@@ -44,7 +44,8 @@ def plane_figure(
     Parameters
     ----------
     edges : mapping of str to (n + 1,) array-like
-        Edges of the cells along two axes, by column; the first is drawn to the right.
+        Edges of the cells along two axes, in equal steps, by column; the first is drawn to the
+        right.
     value, count : (n, m) ndarray
         NaN where there is no cell.
     label : str
@@ -68,14 +69,14 @@ def plane_figure(
     panels = ((left, value, label, limits), (right, np.log10(count), "log₁₀ stars per cell", None))
     for axes, image, text, ends in panels:
         low, high = ends or (float(np.nanmin(image)), float(np.nanmax(image)) + 1e-6)
-        mesh = axes.pcolormesh(
-            x[rows.start : rows.stop + 1],
-            y[columns.start : columns.stop + 1],
+        mesh = axes.imshow(
             image[rows, columns].T,
+            extent=(x[rows.start], x[rows.stop], y[columns.start], y[columns.stop]),
+            origin="lower",
+            interpolation="nearest",
             cmap=CONTINUOUS,
             vmin=low,
             vmax=high,
-            rasterized=True,
         )
         figure.colorbar(mesh, ax=axes, label=text, shrink=0.9)
         axes.set(xlabel=LABELS.get(name_x, name_x), aspect="equal")

@@ -142,8 +142,8 @@ def column_job(
     schema, defined = source.schema, dict(definitions or {})
     names = _known(source, schema.names if keep is None else keep, "keep")
     if source.hats is not None:  # without its place a star is in no partition
-        names = [n for n in (INDEX, source.hats.ra, source.hats.dec) if n in schema.names] + names
-    kept = tuple(schema.field(name) for name in dict.fromkeys(names))
+        names += [INDEX, source.hats.ra, source.hats.dec]
+    kept = tuple(field for field in schema if field.name in names)
     basis = {name for text in defined.values() for name in Expression(text).names}
     _known(source, sorted(basis), "column definitions")
     absent = [n for n in step.needed if n not in schema.names and n not in defined]

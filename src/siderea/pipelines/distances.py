@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -76,7 +75,8 @@ class DistanceStep:
         found = find_distances(photometry_of(frame[context]), frame[names])
         columns: dict[str, Any] = {name: found[name].to_numpy() for name in NUMBERS}
         columns["distance_p_giant"] = found["p_giant"].to_numpy()
-        columns["distance_band"] = np.asarray(found["band"].astype(object).fillna(""))
+        bands = found["band"].astype(object).fillna("").to_numpy()
+        columns["distance_band"] = pd.array(bands, dtype="str")
         columns["distance_flags"] = found["flags"].to_numpy()
         return columns
 

@@ -50,6 +50,11 @@ class Settings(Protocol):
         """Of what is random."""
         ...
 
+    @property
+    def figures(self) -> bool:
+        """Whether to draw."""
+        ...
+
 
 def write_products(
     folder: Path,
@@ -80,6 +85,8 @@ def write_products(
     profile = map_table(grids["profile"], maps["profile"])
     slopes = gradients_of(profile)
     write_table(slopes, folder / "gradients.csv")
+    if not settings.figures:
+        return
     for name, figure in _figures(maps, fine, grids, profile, slopes, settings):
         with atomic_write(folder / f"{name}.png") as handle:
             figure.savefig(handle, format="png", metadata={"Software": None})

@@ -56,6 +56,8 @@ class MapSettings:
         Where the Sun is.
     seed : int
         Of the resampling.
+    figures : bool
+        Whether to draw.
     """
 
     select: str = REPORT.text
@@ -64,6 +66,7 @@ class MapSettings:
     n_bootstrap: int = 50
     frame: Frame = field(default_factory=Frame)
     seed: int = 0
+    figures: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class MapJob:
             "quantity": [s.quantity.name, s.quantity.low, s.quantity.high, s.quantity.step],
             "minimum": s.minimum,
             "bootstrap": [s.n_bootstrap, s.seed],
+            "figures": s.figures,
             "sun": [s.frame.r_sun, s.frame.z_sun],
             "definitions": [list(pair) for pair in self.definitions],
         }
