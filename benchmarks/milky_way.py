@@ -138,8 +138,8 @@ def gradients(options: argparse.Namespace) -> None:
         measured([*command, *columns, *where])
         table = pd.read_csv(plane / "gradients.csv")
         found[name] = table[table["direction"] == "z"].set_index("at")
-    both = found["found"].join(found["truth"], lsuffix="", rsuffix="_true").dropna()
-    for ring, line in both[["slope", "slope_err", "slope_true", "slope_err_true"]].iterrows():
+    both = found["found"].join(found["truth"].add_suffix("_true"), how="inner")
+    for ring, line in both.iterrows():
         pull = (line.slope - line.slope_true) / (line.slope_err**2 + line.slope_err_true**2) ** 0.5
         print(
             f"R = {ring:4.1f} kpc: d[Fe/H]/d|Z| {line.slope:+.4f} ± {line.slope_err:.4f}, "
@@ -259,13 +259,14 @@ def real_stars(folder: Path) -> None:
     stars = lsdb.open_catalog(folder / "places").compute()
     same = np.array_equal(through["distance"], stars["distance"], equal_nan=True)
     print(f"{len(stars)} stars; distances through LSDB's map_partitions are the same: {same}")
-    mag = {b: stars[f"mag_sdss_{b}"] - A[b] * stars["ebv"] for b in "ugri"}
+    numbers = stars.select_dtypes("number").astype(float)
+    mag = {b: numbers[f"mag_sdss_{b}"] - A[b] * numbers["ebv"] for b in "ugri"}
     u_g, g_r = mag["u"] - mag["g"], mag["g"] - mag["r"]
-    good = (mag["r"] < 20) & (stars["mag_sdss_u_err"] < 0.05)
+    good = (mag["r"] < 20) & (numbers["mag_sdss_u_err"] < 0.05)
     bond = bond2010_fe_h(u_g, g_r)
-    _say("[Fe/H] - Bond 2010", (stars["fe_h"] - bond)[good])
-    absolute = ivezic2008_absolute_magnitude(mag["g"] - mag["i"], bond)
-    modulus = 5 * np.log10(stars["distance"]) + 10
+    _say("[Fe/H] - Bond 2010", (numbers["fe_h"] - bond)[good])
+    absolute, _ = ivezic2008_absolute_magnitude(mag["g"] - mag["i"], bond)
+    modulus = 5 * np.log10(numbers["distance"]) + 10
     _say("modulus - Ivezic 2008", (modulus - (mag["r"] - absolute))[good & (g_r > 0.2)])
 
 

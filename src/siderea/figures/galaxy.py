@@ -26,6 +26,8 @@ LABELS = {
 """What is written at an axis for a column."""
 PIXELS = 900
 """Pixels of the longer side of a figure of single stars."""
+FEW = 50_000
+"""Stars that are drawn as dots; more are rasterised first."""
 
 
 @style()
@@ -119,7 +121,6 @@ def star_figure(
     if not x.size:
         raise DataError("figure of single stars: found no star")
     ends = [_ends(column) for column in (x, y)]
-    image = _rasterised(x, y, value, ends)
     spans = [high - low for low, high in ends]
     size = 6.4 / max(spans)
     figure = Figure(
@@ -127,19 +128,18 @@ def star_figure(
         layout="constrained",
     )
     axes = figure.subplots()
-    shown = axes.imshow(
-        image,
-        extent=(*ends[0], *ends[1]),
-        origin="lower",
-        cmap=CONTINUOUS,
-        vmin=limits[0],
-        vmax=limits[1],
-        interpolation="nearest",
-        aspect="equal",
-    )
+    colours: dict[str, Any] = {"cmap": CONTINUOUS, "vmin": limits[0], "vmax": limits[1]}
+    shown: Any
+    if x.size <= FEW:
+        shown = axes.scatter(x, y, c=value, s=np.clip(2e4 / x.size, 1, 16), linewidths=0, **colours)
+        axes.set(xlim=ends[0], ylim=ends[1])
+    else:
+        image = _rasterised(x, y, value, ends)
+        box = (*ends[0], *ends[1])
+        shown = axes.imshow(image, extent=box, origin="lower", interpolation="nearest", **colours)
     figure.colorbar(shown, ax=axes, label=label, shrink=0.9)
     axes.set(xlabel=LABELS.get(names[0], names[0]), ylabel=LABELS.get(names[1], names[1]))
-    axes.set_title(title)
+    axes.set(title=title, aspect="equal")
     return figure
 
 

@@ -22,8 +22,8 @@ from siderea.io.photometry_table import write_table
 
 __all__ = ["LINE", "gradients_of", "map_table", "write_products"]
 
-LINE = (1.0, 5.0)
-"""kpc in |Z|, between which vertical gradients are fitted."""
+LINE = (1.0, 3.0)
+"""kpc in |Z|, between which vertical gradients are fitted: above them the halo levels out."""
 ACROSS = (6.0, 13.0)
 """kpc in R, between which radial gradients are fitted."""
 ENOUGH = 100
@@ -101,7 +101,10 @@ def map_table(cells: CellSystem, found: CellMap) -> pd.DataFrame:
 
 
 def gradients_of(profile: pd.DataFrame) -> pd.DataFrame:
-    """Fit the vertical gradient of the median in each ring, and the radial one in each layer.
+    """Fit the vertical gradient of the mean in each ring, and the radial one in each layer.
+
+    Of the mean, as errors of the stars leave it where it is: where disc and halo mix, the median of
+    noisy values moves from one to the other faster than that of the true ones.
 
     Parameters
     ----------
@@ -117,11 +120,11 @@ def gradients_of(profile: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for direction, at, along, (low, high) in DIRECTIONS:
-        inside = profile[profile[along].between(low, high) & (profile["median_err"] > 0)]
+        inside = profile[profile[along].between(low, high) & (profile["mean_err"] > 0)]
         for place, cells in inside.groupby(at):
             if len(cells) < 3:
                 continue
-            line = gradient(cells[along], cells["median"], cells["median_err"])
+            line = gradient(cells[along], cells["mean"], cells["mean_err"])
             head = {"direction": direction, "at": place, "low": low, "high": high}
             rows.append(head | vars(line) | {"n_stars": int(cells["count"].sum())})
     names = ["direction", "at", "low", "high", *Gradient.__annotations__, "n_stars"]
@@ -204,5 +207,5 @@ def _profile_figure(profile: pd.DataFrame, slopes: pd.DataFrame, label: str) -> 
             name += f": {line.slope:.3f} ± {line.slope_err:.3f} dex/kpc"
             ends = np.array([line.low, line.high])
             lines[name] = (ends, line.value + line.slope * (ends - line.pivot))
-        profiles[name] = (cells["abs_z"], cells["median"], cells["median_err"])
-    return figures.profile_figure(profiles, lines, name="abs_z", label=f"median {label}")
+        profiles[name] = (cells["abs_z"], cells["mean"], cells["mean_err"])
+    return figures.profile_figure(profiles, lines, name="abs_z", label=f"mean {label}")
