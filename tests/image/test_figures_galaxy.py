@@ -53,7 +53,7 @@ def test_every_star_is_drawn_in_its_colour(n):
 def test_the_sky_runs_to_the_left():
     figure = sky_figure([180.0, 200.0], [0.0, 45.0], [1.0, 2.0], label="x", size=2.0)
     place = figure.axes[0].collections[0].get_offsets()
-    assert place[0] == pytest.approx([0, 0])
+    np.testing.assert_allclose(place[0], 0.0, atol=1e-12)
     assert place[1, 0] < 0  # a larger right ascension is further to the left
     assert place[1, 1] == pytest.approx(np.deg2rad(45))
 

@@ -84,7 +84,7 @@ def test_what_goes_wrong_is_one_line(pair, tmp_path, monkeypatch, capsys):
         crossmatch(left, right, tmp_path / "x", radius=0)
     with pytest.raises(DataError, match="no star has a partner"):
         crossmatch(left, right, tmp_path / "x.parquet", radius=1e-3)
-    with pytest.raises(DataError, match="no column ra"):
+    with pytest.raises(DataError, match="no column RA"):
         crossmatch(Side(left.path, ra="RA"), Side(right.path, ra="ra"), tmp_path / "x")
     arguments = ["photometry", "crossmatch", str(left.path), str(right.path)]
     monkeypatch.setattr(

@@ -7,6 +7,7 @@ catalogue on disk that has none gets one here, if it fits in memory.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,8 @@ SEPARATION = "separation"
 """Column of the distance between the two positions, arcsec."""
 IN_MEMORY = 20_000_000
 """Rows of a catalogue that a margin is made for."""
+THINNEST = 10.0
+"""Least width of a margin that is made, arcsec."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def crossmatch(
     Parameters
     ----------
     left, right : Side
-        Columns of the right catalogue whose names the left one has get the ending ``_right``.
+        Columns of the right catalogue whose names the left one has get the ending ``_right``; of a
+        third catalogue ``_right2``, and so on.
     output : path-like
         Folder of a HATS catalogue, or a table by its ending.
     radius : float
@@ -122,18 +126,20 @@ def crossmatch(
         raise StoreError(f"{output}: already exists; choose another --output or remove it")
     with _lsdb(scheduler):
         ours, theirs = _open(left, None), _open(right, radius)
+        ending = _free_ending({*ours.columns, *theirs.columns})
+        separation = SEPARATION + ending
         matched = ours.crossmatch(
             theirs,
             n_neighbors=1,
             radius_arcsec=radius,
             how="left" if every else "inner",
-            suffixes=("", "_right"),
+            suffixes=("", "_right" + ending),
             suffix_method="overlapping_columns",
             require_right_margin=theirs.margin is not None,
             log_changes=False,
-        ).rename({"_dist_arcsec": SEPARATION})
+        ).rename({"_dist_arcsec": separation})
         if output.suffix in FORMATS:
-            return _table(matched, output, left)
+            return _table(matched, output, left, separation)
         with full_disk_is_clear(output):
             try:
                 matched.write_catalog(
@@ -141,18 +147,17 @@ def crossmatch(
                 )
             except RuntimeError as error:
                 raise DataError(_nothing(left, right, radius)) from error
-        found = (
-            _import_lsdb().open_catalog(output, columns=[SEPARATION]).compute(progress_bar=False)
-        )
-    return _counted(output, found[SEPARATION])
+        written = _import_lsdb().open_catalog(output, columns=[separation])
+        found = written.compute(progress_bar=False)
+    return _counted(output, found[separation])
 
 
-def _table(matched: Any, output: Path, left: Side) -> Matched:
+def _table(matched: Any, output: Path, left: Side, separation: str) -> Matched:
     frame = pd.DataFrame(matched.compute(progress_bar=False)).reset_index(drop=True)
     if not len(frame):
         raise DataError(f"{left.path}: no star has a partner; expected some: are both in degrees?")
     plain = {name: _plain(frame[name]) for name in frame}
-    return _counted(write_table(pd.DataFrame(plain), output), plain[SEPARATION])
+    return _counted(write_table(pd.DataFrame(plain), output), plain[separation])
 
 
 def _plain(column: pd.Series) -> pd.Series:
@@ -162,6 +167,16 @@ def _plain(column: pd.Series) -> pd.Series:
         names = {"double": np.float64, "float": np.float32}
         return column.astype(names.get(kind, kind) if isinstance(kind, str) else kind)
     return column.astype(str)
+
+
+def _free_ending(names: set[str]) -> str:
+    """Return what makes ``_right`` and ``separation`` new names: nothing, 2, 3, ..."""
+    for number in itertools.count(1):
+        ending = str(number) if number > 1 else ""
+        new = (f"_right{ending}", f"{SEPARATION}{ending}")
+        if not any(name.endswith(new) for name in names):
+            return ending
+    raise AssertionError  # there are more numbers than columns
 
 
 def _counted(output: Path, separation: pd.Series) -> Matched:
@@ -192,7 +207,7 @@ def _open(side: Side, radius: float | None) -> Catalog:
                     ra_column=side.ra,
                     dec_column=side.dec,
                     catalog_name=path.stem,
-                    margin_threshold=None if radius is None else 2 * radius,
+                    margin_threshold=None if radius is None else _margin(radius),
                 )
             except ValueError as error:
                 raise DataError(f"{path}: {error}; expected positions in degrees") from error
@@ -217,8 +232,13 @@ def _with_margin(path: Path, radius: float | None) -> Catalog:
         ra_column=head.ra,
         dec_column=head.dec,
         catalog_name=head.name,
-        margin_threshold=2 * radius,
+        margin_threshold=_margin(radius),
     )
+
+
+def _margin(radius: float) -> float:
+    """Return a width of margins: a thin one is found pixel by pixel of its own size, for hours."""
+    return max(2 * radius, THINNEST)
 
 
 def _check(side: Side, names: list[str]) -> None:
