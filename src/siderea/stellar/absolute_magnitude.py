@@ -22,6 +22,7 @@ from siderea.stellar.isochrone_stars import StellarPrior, WeightedStars, weighte
 
 __all__ = [
     "COORDINATES",
+    "GIANT_LOGG",
     "TEFF_OFFSET",
     "Coordinate",
     "Folded",
@@ -39,6 +40,56 @@ BRIGHTEST, FAINTEST, STEP = -5.0, 13.0, 0.1
 MODEL_SCATTER = 0.08
 """Scatter of real stars about the isochrones at one x and [Fe/H], mag: what helium, [α/Fe],
 rotation and the colours' own faults do. A choice; see docs/distances.md."""
+TEFF_OFFSET: Offset = (
+    (3.68, 0.22, 0.03),
+    (3.70, 0.10, 0.03),
+    (3.72, 0.05, 0.03),
+    (3.75, 0.12, 0.03),
+    (3.80, 0.12, 0.03),
+    (3.85, 0.05, 0.03),
+    (3.90, -0.12, 0.03),
+)
+PS1_OFFSET: Offset = (
+    (0.30, 0.08, 0.0),
+    (0.43, 0.20, 0.0),
+    (0.55, 0.25, 0.0),
+    (0.70, 0.18, 0.0),
+    (0.85, 0.17, 0.0),
+    (1.00, 0.10, 0.0),
+    (1.22, -0.10, 0.0),
+)
+GAIA_OFFSET: Offset = (
+    (0.25, -0.19, 0.0),
+    (0.47, 0.10, 0.0),
+    (0.65, 0.21, 0.0),
+    (0.75, 0.22, 0.0),
+    (0.85, 0.32, 0.0),
+    (1.00, 0.22, 0.0),
+    (1.15, 0.17, 0.0),
+    (1.25, 0.10, 0.0),
+    (1.42, -0.03, -0.08),
+)
+GAIA_2MASS_OFFSET: Offset = (
+    (0.37, -0.20, 0.0),
+    (0.65, 0.19, 0.0),
+    (0.87, 0.24, 0.0),
+    (1.00, 0.30, 0.0),
+    (1.26, 0.28, 0.0),
+    (1.46, 0.22, 0.0),
+    (1.67, 0.09, -0.05),
+    (1.88, 0.09, -0.30),
+    (2.40, 0.09, -0.30),
+    (2.58, 0.01, -0.30),
+    (2.75, -0.16, -0.30),
+    (2.92, -0.31, -0.30),
+)
+"""How much fainter real stars are than the isochrones', (x, dwarf, giant): Gaia DR2 parallaxes of
+half of the stars of Green et al. (2021) and, for G − J > 2.4, of APOGEE (docs/distances.md).
+Smoothed. None for SDSS, which has no parallaxes at hand; there the isochrones stand as they are."""
+BRANCH_SCATTER = 0.3
+"""The same on the giant branch, which is so steep that 60 K, as [α/Fe] shifts it, are as much."""
+GIANT_LOGG = 3.5
+"""A star of lower log g is a giant; as in `siderea.stellar.network`."""
 X_LEVELS = 1.3
 FE_H_LEVELS = 1.4
 """Ratios between the errors for which folded tables are kept."""
@@ -47,7 +98,6 @@ FINEST_BLUR = 0.08
 """Errors of the magnitude below 0.7 of this are left out."""
 LARGEST_FE_H = 0.8
 ROWS_PER_SIGMA = 1.25
-TEFF_OFFSET: Offset = ()
 TEFF_RANGE, TEFF_STEP = (3.45, 4.05), 0.004
 """log₁₀ K, of the colours expected of a temperature."""
 
@@ -84,9 +134,9 @@ class Coordinate:
 
 COORDINATES = (
     Coordinate(("sdss_g", "sdss_i"), "sdss_r", -0.4, 3.4, 0.02),
-    Coordinate(("ps1_g", "ps1_i"), "ps1_r", -0.4, 3.2, 0.02),
-    Coordinate(("gaia_bp", "gaia_rp"), "gaia_g", -0.2, 3.4, 0.02),
-    Coordinate(("gaia_g", "twomass_j"), "gaia_g", -0.2, 3.6, 0.025),
+    Coordinate(("ps1_g", "ps1_i"), "ps1_r", -0.4, 3.2, 0.02, PS1_OFFSET),
+    Coordinate(("gaia_bp", "gaia_rp"), "gaia_g", -0.2, 3.4, 0.02, GAIA_OFFSET),
+    Coordinate(("gaia_g", "twomass_j"), "gaia_g", -0.2, 3.6, 0.025, GAIA_2MASS_OFFSET),
 )
 """Colours in the order of preference."""
 
@@ -232,13 +282,15 @@ class MagnitudeTable:
         shape = (self._x.size, self._fe_h.size, self.magnitude.size)
         inside = (i >= 0) & (i < shape[0]) & (k >= 0) & (k < shape[2])
         cell = np.ravel_multi_index((i[inside], stars.fe_h_node[inside], k[inside]), shape)
-        smooth = _gaussian(self.magnitude[:, None] - self.magnitude, np.hypot(scatter, STEP / 4))
-        smooth /= smooth.sum(axis=0)
-        weight = stars.weight[inside]
-        number, logg = (
-            np.bincount(cell, w, int(np.prod(shape))).reshape(shape) @ smooth.T
-            for w in (weight, weight * stars.logg[inside])
-        )
+        branch = ((stars.logg < GIANT_LOGG) & ~stars.clump)[inside]
+        number, logg = np.zeros(shape), np.zeros(shape)
+        for rows, sigma in ((~branch, scatter), (branch, max(scatter, BRANCH_SCATTER))):
+            smooth = _gaussian(self.magnitude[:, None] - self.magnitude, np.hypot(sigma, STEP / 4))
+            smooth /= smooth.sum(axis=0)
+            weight = stars.weight[inside][rows]
+            for total, values in ((number, weight), (logg, weight * stars.logg[inside][rows])):
+                counts = np.bincount(cell[rows], values, number.size).reshape(shape)
+                total += counts @ smooth.T
         return number, logg
 
 

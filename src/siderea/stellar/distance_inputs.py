@@ -55,6 +55,8 @@ class Stars:
     labels : DataFrame or mapping
     given : Given
     errors : ParallaxErrors
+    logg_inflation : float
+        Factor on the errors of log g.
 
     Raises
     ------
@@ -68,6 +70,8 @@ class Stars:
         labels: pd.DataFrame | Mapping[str, ArrayLike],
         given: Given,
         errors: ParallaxErrors,
+        *,
+        logg_inflation: float = 1.0,
     ) -> None:
         n = len(photometry)
         table = photometry.table
@@ -87,6 +91,7 @@ class Stars:
             err = _array(labels.get(f"{name}_err"), f"{name}_err", n)
             setattr(self, name, value)
             setattr(self, f"{name}_err", np.where(np.isfinite(err) & (err >= 0), err, default))
+        self.logg_err = self.logg_err * logg_inflation
         self.p_giant = _array(labels.get("p_giant"), "p_giant", n)
         self.out_of_distribution = (
             np.nan_to_num(_array(labels.get("flags"), "flags", n)).astype(np.int64)

@@ -18,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from siderea.stellar.absolute_magnitude import GIANT_LOGG
 from siderea.stellar.galactic_prior import DistancePrior
 
 __all__ = ["PRECISE", "Evidence", "Posterior", "photometric", "with_parallax"]
 
 Array = NDArray[np.float32]
 
-GIANT_LOGG = 3.5
-"""A star of lower log g is a giant; as in `siderea.stellar.network`."""
 INTRINSIC_LOGG = 0.1
 """Spread of log g among stars of one x, [Fe/H] and M, and by what scales of log g differ, dex;
 added to the stated error."""

@@ -59,6 +59,9 @@ class DistanceModel:
         Zero point and further errors of the parallaxes.
     scatter : float
         Scatter of real stars about the isochrones, mag.
+    logg_inflation : float
+        Factor on the errors of log g. A log g found from colours already holds what its training
+        set expects of such stars, which is counted again here; 1 for spectroscopy.
     colours : tuple of Coordinate
         Colours that may place a star, in the order of preference.
     teff_offset : tuple of (log₁₀ Teff, dwarf, giant)
@@ -70,8 +73,20 @@ class DistanceModel:
     galaxy: DistancePrior = field(default_factory=GalacticPrior)
     parallax: ParallaxErrors = field(default_factory=ParallaxErrors)
     scatter: float = MODEL_SCATTER
+    logg_inflation: float = 1.5
     colours: tuple[Coordinate, ...] = COORDINATES
     teff_offset: Offset = TEFF_OFFSET
+
+    @classmethod
+    def of_spectra(cls, **options: Any) -> DistanceModel:
+        """Return the model for labels from spectra: Teff beside the colour, log g as it stands.
+
+        Parameters
+        ----------
+        **options
+            Fields of `DistanceModel`.
+        """
+        return cls(**{"temperature": "both", "logg_inflation": 1.0, **options})
 
     @classmethod
     def of_isochrones(cls, **options: Any) -> DistanceModel:
@@ -156,9 +171,8 @@ def distances(
     True
     """
     model = model or DistanceModel()
-    stars = Stars(
-        photometry, labels, Given(ebv, ebv_err, parallax, parallax_err, lon, lat), model.parallax
-    )
+    given = Given(ebv, ebv_err, parallax, parallax_err, lon, lat)
+    stars = Stars(photometry, labels, given, model.parallax, logg_inflation=model.logg_inflation)
     n = len(stars)
     out = {name: np.full(n, np.nan, dtype=np.float32) for name in COLUMNS}
     band, bands, flags = np.full(n, -1, dtype=np.int8), [], stars.flags()
@@ -205,9 +219,8 @@ def sample_distances(
         kpc; NaN for a star without a distance.
     """
     model = model or DistanceModel()
-    stars = Stars(
-        photometry, labels, Given(ebv, ebv_err, parallax, parallax_err, lon, lat), model.parallax
-    )
+    given = Given(ebv, ebv_err, parallax, parallax_err, lon, lat)
+    stars = Stars(photometry, labels, given, model.parallax, logg_inflation=model.logg_inflation)
     level = rng.random((len(stars), n_samples), dtype=np.float32)
     out = np.full(level.shape, np.nan, dtype=np.float32)
     for table, rows, found in _posteriors(stars, model):

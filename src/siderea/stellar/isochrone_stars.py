@@ -61,6 +61,8 @@ class WeightedStars:
         Of the primary.
     mag : (N, B) ndarray
         Absolute, of all light.
+    clump : (N,) ndarray of bool
+        Whether the primary burns helium in its core.
     weight : (N,) ndarray
     """
 
@@ -68,6 +70,7 @@ class WeightedStars:
     log_teff: Array
     logg: Array
     mag: Array
+    clump: NDArray[np.bool_]
     weight: Array
 
 
@@ -96,6 +99,7 @@ def weighted_stars(
     good = np.isfinite(light).all(axis=1) & np.isfinite(stars.logg) & (weight > 0)
     node, mass, age, fe_h = node[good], mass[good], age[good], fe_h[good]
     light, weight = light[good], weight[good]
+    clump = isochrones.in_clump(mass, age, fe_h)
     log_teff, logg = np.log10(stars.teff[good]), stars.logg[good]
     fraction = multiple_fraction(mass) if prior.binary_fraction is None else prior.binary_fraction
     fraction = np.broadcast_to(fraction, mass.shape)
@@ -112,6 +116,7 @@ def weighted_stars(
         np.tile(log_teff, times),
         np.tile(logg, times),
         -2.5 * np.log10(np.concatenate(lights)),
+        np.tile(clump, times),
         np.concatenate(weights),
     )
 
