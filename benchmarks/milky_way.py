@@ -92,7 +92,10 @@ def steps(folder: Path, model: str, where: Sequence[str], mock: Path) -> list[tu
     labels, places, plane = (folder / name for name in ("labels", "places", "map"))
     return [
         ("predict", ["photometry", "predict", model, mock, "--output", labels, *where]),
-        ("distances", ["photometry", "distances", labels, "--output", places, *where]),
+        (
+            "distances",
+            ["photometry", "distances", labels, "--stars", "simulated", "--output", places, *where],
+        ),
         ("map", ["photometry", "map", places, "--output", plane, *where]),
     ]
 

@@ -27,6 +27,7 @@ from siderea.pipelines.mock_sky import simulate_sky
 from siderea.pipelines.predict import load_network, predict
 from siderea.simulate.milky_way import SKY, MockSky
 from siderea.simulate.photometry import SDSS
+from siderea.stellar.distances import DistanceModel
 from siderea.stellar.ensemble import EnsembleSettings
 from siderea.stellar.network import LabelNetwork
 from siderea.stellar.training import TrainingSettings
@@ -345,7 +346,8 @@ def test_a_map_goes_on_and_counts_its_stars(tmp_path, placed):
 def test_the_step_of_distances_hands_over_what_the_catalogue_has(labelled, monkeypatch):
     seen = {}
 
-    def stub(photometry, labels):
+    def stub(photometry, labels, model):
+        seen["model"] = model
         seen["photometry"], seen["labels"] = photometry, labels
         n = len(photometry)
         numbers = {name: np.full(n, k) for k, name in enumerate((*NUMBERS, "p_giant"))}
@@ -367,6 +369,9 @@ def test_the_step_of_distances_hands_over_what_the_catalogue_has(labelled, monke
     assert list(seen["labels"]) == [
         "teff", "teff_err", "fe_h", "fe_h_err", "logg", "logg_err", "p_giant", "flags"
     ]  # fmt: skip
+    assert seen["model"] == DistanceModel()
+    DistanceStep(stars="simulated")(frame)
+    assert seen["model"] == DistanceModel.of_isochrones()
     assert "parallax" in step.wanted
     assert "parallax" not in DistanceStep(parallax=False).wanted
 

@@ -37,6 +37,14 @@ Scheduler = Annotated[
 ]
 
 
+class StarsName(StrEnum):
+    """Where the labels of stars come from."""
+
+    photometric = "photometric"
+    spectroscopic = "spectroscopic"
+    simulated = "simulated"
+
+
 class Filling(StrEnum):
     """Ways to fill a missing band."""
 
@@ -129,6 +137,9 @@ def distances(
     parallax: Annotated[
         bool, typer.Option(help="Use the columns parallax and parallax_err, where they are.")
     ] = True,
+    stars: Annotated[
+        StarsName, typer.Option(help="Where the labels come from.")
+    ] = StarsName.photometric,
     keep: Keep = None,
     column: Columns = None,
     jobs: Jobs = None,
@@ -150,6 +161,7 @@ def distances(
             table,
             output,
             use_parallax=parallax,
+            stars=stars.value,
             keep=keep,
             definitions=_definitions(column),
             jobs=jobs,
