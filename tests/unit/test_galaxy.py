@@ -101,7 +101,7 @@ def test_sky_cells_are_healpix(sky):
     assert cells.size == 3072
 
 
-def stars(n, seed=1):
+def stars_of(n, seed=1):
     rng = np.random.default_rng(seed)
     cell = rng.integers(-1, 40, n)
     return cell, rng.normal(-0.8, 0.4, n)
@@ -110,7 +110,7 @@ def stars(n, seed=1):
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=5), st.randoms())
 def test_a_tally_does_not_depend_on_how_the_stars_were_split(cuts, random):
-    cell, value = stars(400)
+    cell, value = stars_of(400)
     cuts = sorted({0, 400, *cuts})
     parts = [Tally.of(cell[a:b], value[a:b], FE_H) for a, b in pairwise(cuts)]
     random.shuffle(parts)
@@ -131,7 +131,7 @@ def test_a_tally_goes_through_a_file_and_leaves_out_what_has_no_value():
 
 
 def test_a_map_is_what_numpy_says_of_each_cell():
-    cell, value = stars(6000)
+    cell, value = stars_of(6000)
     found = cell_map(Tally.of(cell, value, FE_H), FE_H, minimum=100, n_bootstrap=0)
     kept = [k for k in range(40) if (cell == k).sum() >= 100]
     assert found.cell.tolist() == kept
@@ -154,7 +154,7 @@ def test_bootstrap_errors_are_those_of_theory():
 
 
 def test_errors_are_reproducible_and_cells_with_few_stars_are_left_out():
-    cell, value = stars(3000)
+    cell, value = stars_of(3000)
     tally = Tally.of(cell, value, FE_H)
     first, second, other = (cell_map(tally, FE_H, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first.median_err, second.median_err)
@@ -175,6 +175,15 @@ def test_an_image_and_points_come_back_to_their_cells():
     again = Tally.of(cells.index(stars), stars["fe_h"], binning)
     assert np.array_equal(again.code, tally.code)
     assert np.array_equal(again.count, tally.count)
+    cell, value = stars_of(4000)
+    tally = Tally.of(np.clip(cell, 0, 11), value, binning)
+    some = points(tally, binning, cells, rng=np.random.default_rng(0), most=1000)
+    thinned = Tally.of(cells.index(some), some["fe_h"], binning)
+    assert thinned.n_stars == 1000
+    assert set(thinned.code) <= set(tally.code)
+    share = tally.count / tally.n_stars
+    found = np.array([thinned.count[thinned.code == code].sum() for code in tally.code])
+    assert np.max(np.abs(found - 1000 * share) / np.sqrt(1000 * share + 1)) < 5
 
 
 def test_a_gradient_is_recovered_with_its_error():

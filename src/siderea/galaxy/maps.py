@@ -14,6 +14,8 @@ __all__ = ["MINIMUM", "CellMap", "Statistics", "cell_map", "image", "points"]
 
 MINIMUM = 5
 """Least stars of a cell that is shown, as in Ivezić et al. (2008), Figure 8."""
+MOST_POINTS = 20_000_000
+"""Points of a figure of single stars at most."""
 CHUNK = 4096
 """Cells that are resampled from one generator, so that errors do not depend on anything else."""
 
@@ -176,7 +178,12 @@ def image(cells: Cells, cell: NDArray[np.int64], values: NDArray) -> NDArray[np.
 
 
 def points(
-    tally: Tally, binning: Binning, cells: Cells, *, rng: np.random.Generator
+    tally: Tally,
+    binning: Binning,
+    cells: Cells,
+    *,
+    rng: np.random.Generator,
+    most: int = MOST_POINTS,
 ) -> dict[str, NDArray[np.float64]]:
     """Return one point per star of a tally, anywhere in its cell and bin.
 
@@ -187,6 +194,8 @@ def points(
     cells : Cells
         Those of the tally.
     rng : numpy.random.Generator
+    most : int
+        Points at most: of more stars, so many are drawn at random.
 
     Returns
     -------
@@ -194,8 +203,12 @@ def points(
         By the names of the axes and of the quantity, in random order. A star is known to the size
         of its cell, which for fine cells no figure can show.
     """
-    code = np.repeat(tally.code, tally.count)
-    rng.shuffle(code)
+    if tally.n_stars > most:
+        drawn = rng.integers(0, tally.n_stars, most)
+        code = tally.code[np.searchsorted(np.cumsum(tally.count), drawn, side="right")]
+    else:
+        code = np.repeat(tally.code, tally.count)
+        rng.shuffle(code)
     found = cells.centres(code // tally.n_bins)
     for axis in cells.axes:
         found[axis.name] = found[axis.name] + axis.step * rng.uniform(-0.5, 0.5, code.size)
