@@ -148,6 +148,8 @@ def gradients(options: argparse.Namespace) -> None:
             f"R = {ring:4.1f} kpc: d[Fe/H]/d|Z| {line.slope:+.4f} ± {line.slope_err:.4f}, "
             f"truth {line.slope_true:+.4f} ± {line.slope_err_true:.4f} dex/kpc ({pull:+.1f} σ)"
         )
+    if options.images:
+        shutil.copy(folder / "map_found" / "rz.png", Path(options.images) / "milky_way.png")
 
 
 def fingerprint(folder: Path) -> str:
@@ -233,6 +235,8 @@ def stripe82(options: argparse.Namespace) -> None:
     ):  # fmt: skip
         show(name, 3981, measured(["photometry", *command]))
     real_stars(folder)
+    if options.images:
+        shutil.copy(folder / "map" / "rz_stars.png", Path(options.images) / "stripe82_map.png")
 
 
 def segue_table(data: Path) -> pd.DataFrame:
@@ -291,6 +295,7 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--model", default="model")
     parser.add_argument("--folder", default="milky_way")
+    parser.add_argument("--images", help="folder to put the figures of the documentation in")
     chosen = parser.parse_args()
     jobs = {"run": run, "kill": kill, "cluster": cluster, "gradients": gradients}
     (jobs | {"stripe82": stripe82})[chosen.what](chosen)

@@ -215,6 +215,13 @@ def test_a_lost_worker_is_said_and_the_next_start_finishes(tmp_path, stars, doub
     assert content(tmp_path / "out") == content(doubled)
 
 
+def test_a_worker_that_a_cluster_lost_is_made_up_for(tmp_path, stars, doubled, cluster):
+    killer = Twice(str(tmp_path / "killed"), victim=1200)
+    double(stars, tmp_path / "out", step=killer, scheduler=cluster.scheduler_address)
+    assert (tmp_path / "killed").exists()
+    assert content(tmp_path / "out") == content(doubled)
+
+
 def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, stars, doubled):
     running = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(stars), str(tmp_path / "out"), __file__]

@@ -150,8 +150,8 @@ def distances(
     Use --no-parallax where the labels were found with the parallax. An interrupted run goes on
     when the same command is run again.
 
-    Memory: 0.7 GB per process, whatever the number of stars. Time: 10 s per process to start, and
-    0.015 s of processor time per thousand stars.
+    Memory: 1 GB per process, whatever the number of stars. Time: 15 s per process to start, and
+    0.02 s of processor time per thousand stars.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.distances import distances as run
