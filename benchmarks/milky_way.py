@@ -55,9 +55,9 @@ def measured(arguments: Sequence[object], *, kill_at: Path | None = None, n_part
     command = [sys.executable, "-c", script, *map(str, arguments)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start, peak = time.perf_counter(), [0.0]
-    running = subprocess.Popen(
-        command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    alone = kill_at is not None  # a group of its own, to be killed with its workers
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen(command, stderr=quiet, stdout=quiet, start_new_session=alone)
     threading.Thread(target=_watch, args=(running.pid, peak), daemon=True).start()
     if kill_at is not None:
         while running.poll() is None and len(parts(kill_at)) < n_parts:
