@@ -102,4 +102,6 @@ def test_gaia_and_sdss_of_one_field_are_matched_as_astropy_does(real_data, tmp_p
     assert done.n_matched == near.sum() > 4000
     assert done.separation == pytest.approx(np.median(apart.arcsec[near]), abs=1e-6)
     found = pd.read_parquet(tmp_path / "both.parquet")
-    assert (found["mag_sdss_r"] - found["mag_gaia_g"]).median() == pytest.approx(-0.2, abs=0.3)
+    colour = found["mag_sdss_r"] - found["mag_gaia_g"]
+    assert abs(colour.median()) < 0.5
+    assert 1.4826 * (colour - colour.median()).abs().median() < 0.4  # wrong partners: 2 mag
