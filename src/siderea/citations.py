@@ -50,6 +50,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "detect": ("Merle2017", "ZuckerMazeh1994", "Zucker2003"),
     "rv": ("Matijevic2011", "Merle2020", "BenjaminiHochberg1995", "PriceWhelan2017", "Kipping2013"),
     "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012"),
+    "galactic_map": ("Ivezic2008", "Juric2008", "Gravity2018", "BennettBovy2019", "Gorski2005"),
 }
 """Which entries each method rests on."""
 
