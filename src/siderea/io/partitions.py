@@ -98,7 +98,7 @@ def open_partitions(path: str | Path) -> PartitionedTable:
     DataError
         If there is no such catalogue, or it is of no known kind.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # a worker may stand in another folder
     if is_hats(path):
         return _hats(path)
     if path.is_dir():

@@ -149,7 +149,7 @@ def work_off(
     if progress:
         progress(done, total)
     failed: list[Outcome] = []
-    work = ((job, piece, str(folder)) for piece in waiting)
+    work = ((job, piece, str(folder.absolute())) for piece in waiting)
     processes = n_processes(jobs, min(len(waiting), (total - done) // WORTH_A_PROCESS))
     made = results(make_piece, work, jobs=processes, scheduler=scheduler)
     for piece, outcome in zip(waiting, made, strict=True):

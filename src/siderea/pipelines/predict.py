@@ -65,7 +65,8 @@ class PredictStep:
         """Return the step of an artefact."""
         _, metadata = artefacts.load(model)
         network, dereddened = load_network(model)
-        return cls(str(model), str(metadata["weights_sha256"]), network.bands_, dereddened)
+        name = str(Path(model).absolute())  # a worker may stand in another folder
+        return cls(name, str(metadata["weights_sha256"]), network.bands_, dereddened)
 
     @property
     def wanted(self) -> tuple[str, ...]:
