@@ -99,7 +99,7 @@ def pit(ranks: ArrayLike, kinds: Kinds, *, n_bins: int = 20) -> Figure:
         ylabel="density (1 when calibrated)",
         xlim=(0, 1),
     )
-    ax.set_ylim(0, max(2.0, ax.get_ylim()[1]))
+    ax.set_ylim(0, 1.15 * max(1.8, ax.get_ylim()[1]))  # room for the legend
     ax.legend(loc="upper center", ncols=len(kinds), columnspacing=1.0, handlelength=1.5)
     return figure
 

@@ -210,6 +210,12 @@ class MagnitudeTable:
         """Metallicities of the isochrones, dex."""
         return float(self._fe_h[0]), float(self._fe_h[-1])
 
+    def outside(self, x: NDArray, fe_h: NDArray) -> NDArray[np.bool_]:
+        """Tell which (N,) stars are beyond the coordinate's range or the isochrones' [Fe/H]."""
+        low, high = self.fe_h_range
+        out = (x < self.coordinate.low) | (x > self.coordinate.high)
+        return np.asarray(out | (fe_h < low) | (fe_h > high))
+
     def levels(
         self, x_err: NDArray, fe_h_err: NDArray, magnitude_err: NDArray
     ) -> NDArray[np.int64]:

@@ -213,14 +213,6 @@ class Stars:
         )
         return sum((np.where(rows, int(bit), 0) for rows, bit in bits), np.zeros(len(self), int))
 
-    def off_grid(self, table: MagnitudeTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which of some stars lie beyond the table."""
-        x = self.coordinate(table.coordinate)[0][rows]  # by the colour alone, also for "both"
-        low, high = table.fe_h_range
-        fe_h = self.fe_h[rows]
-        out = (x < table.coordinate.low) | (x > table.coordinate.high)
-        return np.asarray(out | (fe_h < low) | (fe_h > high))
-
 
 def _array(value: Any, name: str, n: int) -> NDArray[np.float64]:
     """Return (N,) plain floats; NaN for None, and for what is masked."""

@@ -37,14 +37,12 @@ def summary(posterior: Posterior, magnitude: NDArray) -> dict[str, NDArray]:
     dict of str to (n,) ndarray
     """
     out: dict[str, NDArray] = {}
-    giants = np.where(posterior.giant, posterior.probability, 0)
-    out["p_giant"] = giants.sum(axis=1)
-    for kind, weight in (
-        ("distance", posterior.probability),
-        ("distance_dwarf", posterior.probability - giants),
-        ("distance_giant", giants),
-    ):
-        bright, middle, faint = quantiles(posterior.absolute, weight, LEVELS)
+    every = np.cumsum(posterior.probability, axis=1)
+    giants = np.cumsum(np.where(posterior.giant, posterior.probability, 0), axis=1)
+    out["p_giant"] = giants[:, -1]
+    kinds = (("distance", every), ("distance_dwarf", every - giants), ("distance_giant", giants))
+    for kind, cumulative in kinds:
+        bright, middle, faint = _read(posterior.absolute, cumulative, LEVELS)
         for end, absolute in (("_hi", bright), ("", middle), ("_lo", faint)):
             out[kind + end] = distance_of(magnitude, absolute)
         if kind == "distance":
@@ -68,11 +66,17 @@ def quantiles(
     levels : sequence of float or (n,) ndarray
         Between 0 and 1.
     """
-    n, size = weight.shape
-    cumulative = np.cumsum(weight, axis=1)
+    return _read(absolute, np.cumsum(weight, axis=1), levels)
+
+
+def _read(
+    absolute: NDArray, cumulative: NDArray, levels: Sequence[float | NDArray]
+) -> list[NDArray]:
+    """Return the quantiles of cumulative sums (n, K)."""
+    n, size = cumulative.shape
     total = cumulative[:, -1].copy()
     total[~(total > 1e-6)] = np.nan
-    nodes = np.broadcast_to(absolute, weight.shape)
+    nodes = np.broadcast_to(absolute, cumulative.shape)
     first, step = nodes[:, 0], nodes[:, 1] - nodes[:, 0]
     rows, out = np.arange(n), []
     for level in levels:

@@ -33,7 +33,7 @@ from siderea.stellar.photometric_parallax import distance_of
 __all__ = ["DistanceModel", "distances", "sample_distances"]
 
 TEMPERATURES = ("colour", "teff", "both")
-CHUNK = 1024
+CHUNK = 2048
 """Stars of one pass: their grids stay in the processor's cache."""
 SECOND = 0.05
 """Probability of the less probable solution from which on a star counts as two-fold."""
@@ -176,11 +176,11 @@ def distances(
     n = len(stars)
     out = {name: np.full(n, np.nan, dtype=np.float32) for name in COLUMNS}
     band, bands, flags = np.full(n, -1, dtype=np.int8), [], stars.flags()
-    for table, rows, found in _posteriors(stars, model):
+    for table, rows, found, outside in _posteriors(stars, model):
         name = table.coordinate.band
         bands += [] if name in bands else [name]
         band[rows] = bands.index(name)
-        flags[rows[stars.off_grid(table, rows)]] |= int(DistanceFlag.OFF_GRID)
+        flags[rows[outside]] |= int(DistanceFlag.OFF_GRID)
         for column, values in summary(found, stars.magnitude(name)[rows]).items():
             out[column][rows] = values
     flags |= _flags(out)
@@ -223,7 +223,7 @@ def sample_distances(
     stars = Stars(photometry, labels, given, model.parallax, logg_inflation=model.logg_inflation)
     level = rng.random((len(stars), n_samples), dtype=np.float32)
     out = np.full(level.shape, np.nan, dtype=np.float32)
-    for table, rows, found in _posteriors(stars, model):
+    for table, rows, found, _ in _posteriors(stars, model):
         magnitude = stars.magnitude(table.coordinate.band)[rows]
         drawn = quantiles(found.absolute, found.probability, list(level[rows].T))
         out[rows] = np.stack([distance_of(magnitude, one) for one in drawn], axis=1)
@@ -244,13 +244,14 @@ def _flags(out: Mapping[str, NDArray]) -> NDArray[np.int64]:
 
 def _posteriors(
     stars: Stars, model: DistanceModel
-) -> Iterator[tuple[MagnitudeTable, NDArray[np.int64], Posterior]]:
-    """Yield tables, rows and their posteriors, chunk by chunk."""
+) -> Iterator[tuple[MagnitudeTable, NDArray[np.int64], Posterior, NDArray[np.bool_]]]:
+    """Yield tables, rows, their posteriors and who is off the grid, chunk by chunk."""
     for coordinate, rows in stars.by_coordinate(
         model.temperature, model.colours, model.teff_offset
     ):
         table = load_table(coordinate, model.stars, model.scatter)
         x, x_err = (values[rows] for values in stars.coordinate(coordinate))
+        outside = table.outside(x, stars.fe_h[rows])
         if model.temperature == "both":
             x, x_err = stars.with_teff(table, rows, x, x_err)
         levels = table.levels(
@@ -267,7 +268,7 @@ def _posteriors(
                 found = photometric(table.magnitude, number, logg, evidence, model.galaxy)
                 if np.isfinite(evidence.parallax[0]):
                     found = with_parallax(found, evidence)
-                yield table, rows[part], found
+                yield table, rows[part], found, outside[part]
 
 
 def _alike(levels: NDArray[np.int64], kind: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
