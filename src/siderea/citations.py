@@ -39,6 +39,15 @@ METHODS: dict[str, tuple[str, ...]] = {
         "Lakshminarayanan2017",
     ),
     "photometric_metallicity": ("Ivezic2008", "Bond2010"),
+    "distances": (
+        "Ivezic2008",
+        "Juric2008",
+        "Dotter2008",
+        "Gravity2018",
+        "BennettBovy2019",
+        "Lindegren2018",
+        "BailerJones2015",
+    ),
     "extinction": ("Schlegel1998", "Schlafly2011"),
     "isochrones": ("Dotter2008", "Bressan2012", "Green2021"),
     "emulator": ("Ting2019",),
@@ -50,6 +59,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "detect": ("Merle2017", "ZuckerMazeh1994", "Zucker2003"),
     "rv": ("Matijevic2011", "Merle2020", "BenjaminiHochberg1995", "PriceWhelan2017", "Kipping2013"),
     "lightcurves": ("Mowlavi2017", "Kochoska2017", "Prsa2008", "Matijevic2012", "Ward1963"),
+    "galactic_map": ("Ivezic2008", "Juric2008", "Gravity2018", "BennettBovy2019", "Gorski2005"),
 }
 """Which entries each method rests on."""
 

@@ -2,7 +2,7 @@
 
 from enum import IntFlag
 
-__all__ = ["FitFlag", "LabelFlag", "SpectrumFlag", "describe"]
+__all__ = ["DistanceFlag", "FitFlag", "LabelFlag", "SpectrumFlag", "describe"]
 
 
 class SpectrumFlag(IntFlag):
@@ -40,6 +40,21 @@ class LabelFlag(IntFlag):
     MISSING_BAND = 4  #: at least one of the model's bands is missing
     TOO_FEW_BANDS = 8  #: fewer than two bands are left: no colour, so the labels are NaN
     OUT_OF_DISTRIBUTION = 16  #: no star of the training set has such colours: do not trust
+
+
+class DistanceFlag(IntFlag):
+    """What is known to be wrong with a distance."""
+
+    NONE = 0
+    NO_DISTANCE = 1  #: nothing places the star, or nothing that is known fits together: NaN
+    NO_MAGNITUDE = 2  #: no usable magnitude in a known band
+    NO_METALLICITY = 4  #: no [Fe/H]: a broad range was taken
+    NO_POSITION = 8  #: no direction: the prior is that of an average one
+    OFF_GRID = 16  #: colour, Teff or [Fe/H] beyond the isochrones: the nearest were taken
+    TWO_SOLUTIONS = 32  #: dwarf and giant are both possible (more than 5 % each)
+    BAD_PARALLAX = 64  #: a parallax without a usable error: not used
+    TENSION = 128  #: the parallax and the colours disagree (4 sigma)
+    OUT_OF_DISTRIBUTION = 256  #: the labels are flagged as not to be trusted
 
 
 def describe(value: int) -> str:

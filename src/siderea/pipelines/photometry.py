@@ -1,8 +1,7 @@
-"""Photometry jobs: train on a table, predict a table, fill the missing bands of a table."""
+"""Photometry jobs on a table: train on it, fill its missing bands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,17 +15,13 @@ from siderea.io import artefacts
 from siderea.io.catalogue import read_table
 from siderea.io.files import atomic_write
 from siderea.io.photometry_table import read_photometry, write_table
-from siderea.photometry.extinction import deredden
+from siderea.pipelines.predict import Predicted, free_of_extinction
 from siderea.stellar.imputation import BandImputer, Method
 from siderea.stellar.network import LabelNetwork
 from siderea.stellar.scores import completeness_purity, mad_sigma
 from siderea.stellar.training import TrainingSettings
 
-__all__ = ["Predicted", "Trained", "impute", "load_network", "predict", "train"]
-
-Progress = Callable[[int, int], None]
-CHUNK = 100_000
-"""Stars that are predicted between two words of progress."""
+__all__ = ["Trained", "impute", "train"]
 
 
 @dataclass(frozen=True)
@@ -50,15 +45,6 @@ class Trained:
     n_stars: int
     scores: dict[str, float]
     figures: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What `predict` and `impute` did: where, how many stars, how many of them flagged."""
-
-    output: Path
-    n_stars: int
-    n_flagged: int
 
 
 def train(
@@ -129,43 +115,6 @@ def _labelled(stars: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     return stars.drop(columns=found, errors="ignore").join(known, on="id")
 
 
-def load_network(path: str | Path) -> tuple[LabelNetwork, bool]:
-    """Read a trained network, and whether it wants dereddened magnitudes."""
-    arrays, metadata = artefacts.load(path)
-    return LabelNetwork.from_artefact(arrays, metadata), bool(metadata.get("dereddened", False))
-
-
-def predict(
-    model: str | Path, table: str | Path, output: str | Path, *, progress: Progress | None = None
-) -> Predicted:
-    """Predict the labels of a table and write them beside its identifiers.
-
-    Parameters
-    ----------
-    model, table, output : path-like
-        The artefact; a table with some of its bands (others are not read); the table to write.
-    progress : callable, optional
-        Told (done, all) stars.
-
-    Returns
-    -------
-    Predicted
-    """
-    network, dereddened = load_network(model)
-    photometry = _read(table, dereddened=dereddened, bands=network.bands_)
-    parts = []
-    for start in range(0, max(len(photometry), 1), CHUNK):
-        part = _rows(photometry, slice(start, start + CHUNK))
-        parts.append(network.predict(part))
-        if progress:
-            progress(min(start + CHUNK, len(photometry)), len(photometry))
-    labels = pd.concat(parts, ignore_index=True)
-    kept = [name for name in ("id", "star_id", "ra", "dec") if name in photometry.table]
-    out = pd.concat([photometry.table[kept], labels], axis=1)
-    path = write_table(out, output)
-    return Predicted(path, len(out), int((out["flags"] != 0).sum()))
-
-
 def impute(
     table: str | Path,
     output: str | Path,
@@ -208,25 +157,13 @@ def impute(
     return Predicted(write_table(frame, output), len(frame), int((frame["filled"] > 0).sum()))
 
 
-def _read(
-    table: str | Path, *, dereddened: bool, bands: tuple[str, ...] | None = None
-) -> Photometry:
-    photometry = read_photometry(table, bands=bands)
+def _read(table: str | Path, *, dereddened: bool) -> Photometry:
+    photometry = read_photometry(table)
     if not dereddened:
         return photometry
     if "ebv" not in photometry.table:
         raise DataError(f"{table}: found no column ebv; dereddening needs it")
-    corrected = deredden(photometry, photometry.table["ebv"].to_numpy(dtype=float))
-    return replace(corrected, table=corrected.table.drop(columns="ebv"))
-
-
-def _rows(photometry: Photometry, rows: slice) -> Photometry:
-    return replace(
-        photometry,
-        mag=photometry.mag[rows],
-        mag_err=photometry.mag_err[rows],
-        table=photometry.table.iloc[rows],
-    )
+    return free_of_extinction(photometry.table, photometry.bands)
 
 
 def _scores(model: LabelNetwork, table: pd.DataFrame) -> dict[str, float]:

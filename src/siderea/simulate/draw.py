@@ -16,6 +16,7 @@ distance, ebv.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import pairwise
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from siderea.simulate.components import Component, imf, systems_per_density
 from siderea.simulate.galaxy_model import DustDisc
 from siderea.simulate.multiplicity import MultiplicityLaw, detached, draw_companions
 from siderea.simulate.selection import Selection
-from siderea.simulate.sightlines import Sightlines, build
+from siderea.simulate.sightlines import Sightlines, along, build
 
 __all__ = ["Columns", "IsochroneSet", "Sampler", "stacked", "star_magnitudes", "taken", "together"]
 
@@ -181,8 +182,36 @@ class Sampler:
         self.ranges = tuple(ranges)
         rng = np.random.default_rng(PILOT_SEED)
         self.sightlines: Sightlines = build(selection, self.components, dust, rng)
+        self._dust = dust
         self._strata = _strata(len(self.components))
-        self._explore(rng)
+        self._functions = self._explore(rng)
+        if self.selection.limited:
+            self.sightlines = self.sightlines.weighed(*self._functions)
+        self._find_greatest()
+
+    def towards(self, longitude: Array, latitude: Array) -> Sampler:
+        """Return a sampler of the same survey that looks in other directions.
+
+        Parameters
+        ----------
+        longitude, latitude : (J,) ndarray
+            Galactic l and b, deg.
+
+        Raises
+        ------
+        DataError
+            If the Galaxy has no star there within the limits.
+        """
+        other = copy(self)
+        other.sightlines = along(
+            longitude, latitude, self.selection, self.components, self._dust
+        ).weighed(*self._functions)
+        other._find_greatest()
+        return other
+
+    def expected(self) -> Array:
+        """Return how many systems each field (J,) holds within the limits, as the pilot has it."""
+        return self.sightlines.stars(*self._functions)
 
     def draw(self, n: int, rng: np.random.Generator) -> Columns:
         """Draw n systems in their places.
@@ -204,16 +233,18 @@ class Sampler:
             missing -= parts[-1]["mass"].size
         return taken(stacked(parts), np.arange(n))
 
-    def _explore(self, rng: np.random.Generator) -> None:
-        """Find the luminosity functions, the weights of the fields, and the greatest weights."""
+    def _explore(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw the pilot, and return the luminosity functions and their bins."""
         stratum = np.repeat(np.arange(len(self._strata)), PILOT)
-        pilot, row = self._candidates(stratum, rng, ())
-        stratum, prior = stratum[row], self._strata[:, 4]
-        if self.selection.limited:
-            share = prior[stratum] * pilot["weight"] / PILOT
-            share *= systems_per_density(self.components)
-            functions, centres = _luminosity_functions(pilot, share, len(self.components))
-            self.sightlines = self.sightlines.weighed(functions, centres)
+        self._pilot, row = self._candidates(stratum, rng, ())
+        self._pilot_stratum = stratum[row]
+        share = self._strata[self._pilot_stratum, 4] * self._pilot["weight"] / PILOT
+        share *= systems_per_density(self.components)
+        return _luminosity_functions(self._pilot, share, len(self.components))
+
+    def _find_greatest(self) -> None:
+        """Find the greatest weight of each stratum, with what the pilot meets in the fields."""
+        pilot, stratum, prior = self._pilot, self._pilot_stratum, self._strata[:, 4]
         weight = pilot["weight"] * self._volume(pilot) * self._in_ranges(pilot, self.ranges)
         greatest = np.zeros(prior.size)
         np.maximum.at(greatest, stratum, HEADROOM * weight)

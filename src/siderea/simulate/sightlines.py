@@ -19,7 +19,7 @@ from siderea.simulate.components import Component
 from siderea.simulate.galaxy_model import DustDisc, cylindrical
 from siderea.simulate.selection import Selection, draw_fields
 
-__all__ = ["Sightlines", "build"]
+__all__ = ["Sightlines", "along", "build"]
 
 Array = NDArray[np.float64]
 
@@ -80,16 +80,16 @@ class Sightlines:
         """Draw a field, a distance (kpc) and a reddening for systems of absolute magnitude (N,)."""
         near, far = self._limits(magnitude)
         field = self._field(component, near, far, rng)
-        rows = self.rows[component, field]
-        low, high = _interpolate(rows, self._index(near)), _interpolate(rows, self._index(far))
+        rows = (component, field)
+        low = _interpolate(self.rows, rows, self._index(near))
+        high = _interpolate(self.rows, rows, self._index(far))
         wanted = low + rng.random(field.size) * (high - low)
-        below = np.clip((rows < wanted[:, None]).sum(1) - 1, 0, self.modulus.size - 2)
-        every = np.arange(field.size)
-        first, second = rows[every, below], rows[every, below + 1]
+        below = np.clip(_number_below(self.rows, rows, wanted) - 1, 0, self.modulus.size - 2)
+        first, second = self.rows[(*rows, below)], self.rows[(*rows, below + 1)]
         part = (wanted - first) / np.where(second > first, second - first, 1.0)
-        index = below + np.clip(part, 0.0, 1.0)
-        distance = 10 ** _interpolate(self.log_distance[field], index)
-        return field, distance, _interpolate(self.ebv[field], index)
+        index = np.asarray(below + np.clip(part, 0.0, 1.0), dtype=np.float64)
+        distance = np.asarray(10 ** _interpolate(self.log_distance, (field,), index))
+        return field, distance, _interpolate(self.ebv, (field,), index)
 
     def stars(self, functions: Array, magnitude: Array) -> Array:
         """Return how many systems each field holds within the limits, (J,).
@@ -151,12 +151,24 @@ class Sightlines:
         return np.minimum((chance <= u[:, None]).sum(1), self.longitude.size - 1)
 
 
-def _interpolate(rows: Array, index: Array) -> Array:
-    """Interpolate each row (N, G) linearly at its own fractional index (N,)."""
-    below = np.clip(index.astype(int), 0, rows.shape[1] - 2)
-    every = np.arange(index.size)
-    first = rows[every, below]
-    return np.asarray(first + (index - below) * (rows[every, below + 1] - first))
+def _interpolate(table: Array, rows: tuple[NDArray, ...], index: Array) -> Array:
+    """Interpolate rows (N,) of a table (..., G) linearly, each at its own fractional index (N,)."""
+    below = np.clip(index.astype(int), 0, table.shape[-1] - 2)
+    first = table[(*rows, below)]
+    return np.asarray(first + (index - below) * (table[(*rows, below + 1)] - first))
+
+
+def _number_below(table: Array, rows: tuple[NDArray, ...], wanted: Array) -> NDArray[np.int64]:
+    """Return how many values of each row (N,) of a table (..., G) are below those wanted."""
+    low = np.zeros(wanted.size, dtype=np.int64)
+    high = np.full(wanted.size, table.shape[-1], dtype=np.int64)
+    for _ in range(table.shape[-1].bit_length()):
+        middle = (low + high) // 2
+        beneath = (middle < high) & (
+            table[(*rows, np.minimum(middle, table.shape[-1] - 1))] < wanted
+        )
+        low, high = np.where(beneath, middle + 1, low), np.where(beneath, high, middle)
+    return low
 
 
 def build(
@@ -179,7 +191,29 @@ def build(
     -------
     Sightlines
     """
-    lon, lat = draw_fields(selection, rng)
+    return along(*draw_fields(selection, rng), selection, components, dust)
+
+
+def along(
+    lon: Array,
+    lat: Array,
+    selection: Selection,
+    components: Sequence[Component],
+    dust: DustDisc,
+) -> Sightlines:
+    """Integrate densities and dust along lines of sight.
+
+    Parameters
+    ----------
+    lon, lat : (J,) ndarray
+        Galactic l and b, deg.
+    selection, components, dust
+        As of `build`.
+
+    Returns
+    -------
+    Sightlines
+    """
     log_d = np.linspace(np.log10(0.001), np.log10(120.0), 800)
     distance = 10**log_d
     ebv = dust.ebv(distance, lon, lat)
