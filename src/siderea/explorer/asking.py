@@ -1,0 +1,40 @@
+"""What handlers ask for: the explorer, rows of a body, and how these stand in the description."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Depends, Path, Request
+from numpy.typing import NDArray
+
+from siderea.explorer.explorer import Explorer
+
+__all__ = ["OCTETS", "ROW", "ROWS_BODY", "Ask", "Rows", "explorer_of"]
+
+
+def explorer_of(request: Request) -> Explorer:
+    """Return the explorer of the application that a request came to."""
+    explorer: Explorer = request.app.state.explorer
+    return explorer
+
+
+async def rows_of(request: Request) -> NDArray[np.int64]:
+    """Return the rows that the body names."""
+    return explorer_of(request).rows(await request.body())
+
+
+Ask = Annotated[Explorer, Depends(explorer_of)]
+Rows = Annotated[Any, Depends(rows_of)]
+ROW = Annotated[int, Path(ge=0, le=2**32 - 1)]
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+OCTETS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "little-endian array", "content": _BINARY}
+}
+"""How a reply of an array stands in the description."""
+
+ROWS_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "description": "rows, uint32", "content": _BINARY}
+}
+"""How a body of rows stands in the description."""
