@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 import siderea
 from siderea.errors import SidereaError
-from siderea.explorer import routes_spectra, routes_store
+from siderea.explorer import routes_export, routes_labels, routes_spectra, routes_store
 from siderea.explorer.explorer import BusyError, Explorer
 from siderea.explorer.security import Guard, Policy
 
@@ -58,7 +58,7 @@ def create_app(path: str | Path, *, policy: Policy | None = None) -> FastAPI:
         responses=_REFUSALS,
     )
     app.state.explorer = explorer
-    for module in (routes_store, routes_spectra):
+    for module in (routes_store, routes_spectra, routes_export, routes_labels):
         app.include_router(module.router)
     _say_errors(app)
     _serve_page(app)

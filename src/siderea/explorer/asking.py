@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Query, Request
 from numpy.typing import NDArray
 
 from siderea.explorer.explorer import Explorer
 
-__all__ = ["OCTETS", "ROW", "ROWS_BODY", "Ask", "Rows", "explorer_of"]
+__all__ = ["OCTETS", "ROW", "ROWS_BODY", "Ask", "Keys", "OptionalKeys", "Rows", "explorer_of"]
 
 
 def explorer_of(request: Request) -> Explorer:
@@ -26,6 +26,8 @@ async def rows_of(request: Request) -> NDArray[np.int64]:
 
 Ask = Annotated[Explorer, Depends(explorer_of)]
 Rows = Annotated[Any, Depends(rows_of)]
+Keys = Annotated[list[str], Query(min_length=1, max_length=500)]
+OptionalKeys = Annotated[list[str] | None, Query(max_length=500)]
 ROW = Annotated[int, Path(ge=0, le=2**32 - 1)]
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

@@ -14,6 +14,7 @@ from siderea.errors import DataError
 from siderea.explorer.cache import ByteCache
 from siderea.explorer.flag_names import FlagBit, flags_of
 from siderea.explorer.names import Naming, naming
+from siderea.explorer.refusals import AbsentError
 from siderea.explorer.values import Statistics, Values, decoded, statistics
 
 __all__ = ["Column", "Columns", "Table"]
@@ -119,7 +120,7 @@ class Columns:
         """
         table, _, name = key.partition(":")
         if table not in self._tables or name not in self._tables[table].columns:
-            raise DataError(f"no column {_short(key)}; GET /api/schema lists those that are")
+            raise AbsentError(f"no column {_short(key)}; GET /api/schema lists those that are")
         return self._column(self._tables[table], name)
 
     def values(self, key: str) -> Values:

@@ -12,17 +12,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from siderea.errors import DataError
+from siderea.errors import DataError, StoreError
 from siderea.explorer.cache import ByteCache
+from siderea.explorer.correlation import Correlations
+from siderea.explorer.label_log import LabelLog
+from siderea.explorer.label_table import LabelTable
+from siderea.explorer.neighbours import Neighbours
+from siderea.explorer.overlay import Overlays
+from siderea.explorer.refit import Refit
+from siderea.explorer.refusals import AbsentError, NotNowError
 from siderea.explorer.replies import compact
+from siderea.explorer.samp import Outbox
 from siderea.explorer.schema import schema_of
 from siderea.explorer.survey import Survey
 
-__all__ = ["BusyError", "Explorer"]
+__all__ = ["LOG", "BusyError", "Explorer"]
+
+LOG = Path("explorer") / "labels.sqlite"
+"""The log of labels within a store."""
 
 _PACKED = 32 * 2**20
 _WAIT = 30.0
 """Seconds that a call waits for the hands of the server to be free."""
+
+_NO_CLASSIFIER = "this store holds light curves: siderea classify knows spectra only"
+_NO_FEATURES = "no map of the store keeps its features: run siderea embed again"
 
 
 class BusyError(Exception):
@@ -36,14 +50,44 @@ class Explorer:
     ----------
     path : path-like
         The ``NAME.siderea`` folder.
+
+    Raises
+    ------
+    SidereaError
+        If it cannot be opened.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.survey = Survey(path)
+        self.survey = survey = Survey(path)
+        self.neighbours = Neighbours(survey)
+        self.correlations = Correlations(survey)
+        self.overlays = Overlays(survey)
+        self.outbox = Outbox(f"siderea explorer: {survey.store.path.stem}")
+        self._open_log()
         self._packed = ByteCache(_PACKED)
         self._hands = threading.BoundedSemaphore(2)
         self._schema: tuple[str, dict[str, Any]] = ("", {})
         self._schema_lock = threading.Lock()
+
+    def _open_log(self) -> None:
+        """Open the log of labels; a store that cannot be written to is explored without."""
+        self._log: LabelLog | None = None
+        self._refit: Refit | None = None
+        self._no_log = ""
+        try:
+            self._log = LabelLog(self.survey.store.path / LOG)
+        except StoreError as error:
+            self._no_log = str(error)
+            return
+        table = LabelTable(self._log, self.survey.names)
+        self._refit = Refit(table, self.neighbours)
+        self.survey.add(table)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.outbox.close()
+        if self._log is not None:
+            self._log.close()
 
     @contextmanager
     def hands(self) -> Iterator[None]:
@@ -61,36 +105,81 @@ class Explorer:
         finally:
             self._hands.release()
 
-    # -------------------------------------------------------------------------- schema
+    # -------------------------------------------------------------------- what there is
 
     @property
-    def version(self) -> str:
-        """Changes when anything in the schema does."""
-        return hashlib.sha256(self.survey.version.encode()).hexdigest()[:16]
+    def log(self) -> LabelLog:
+        """The log of labels; a `NotNowError` where it cannot be written."""
+        if self._log is None:
+            raise NotNowError(self._no_log)
+        return self._log
 
-    def schema(self) -> dict[str, Any]:
-        """Return the schema, made anew only where something changed."""
-        self.survey.refresh()
-        with self._schema_lock:
-            version = self.version
-            if self._schema[0] != version:
-                self._schema = (version, {**schema_of(self.survey), "version": version})
-            return self._schema[1]
+    @property
+    def refit(self) -> Refit:
+        """The classifier; a `NotNowError` where there can be none."""
+        missing = self._no_classifier()
+        if missing or self._refit is None:
+            raise NotNowError(missing)
+        return self._refit
+
+    def _no_classifier(self) -> str:
+        """Return why nothing can be learned here, empty where it can."""
+        if self.survey.kind != "spectra":
+            return _NO_CLASSIFIER
+        if self._refit is None:
+            return self._no_log
+        return "" if self.survey.features() else _NO_FEATURES
 
     def state(self) -> dict[str, Any]:
         """Return what changes when anything does."""
-        self.survey.refresh()
-        return {"version": self.version, "labels": 0, "classify": "idle"}
+        self._renew()
+        seq = 0 if self._log is None else self._log.seq
+        job = "idle" if self._refit is None else self._refit.status.state
+        return {"version": self._version(), "labels": seq, "classify": job}
 
-    def close(self) -> None:
-        """Let go of what is held."""
+    def schema(self) -> dict[str, Any]:
+        """Return the schema, made anew only where something changed."""
+        self._renew()
+        with self._schema_lock:
+            version = self._version()
+            if self._schema[0] != version:
+                told = {**schema_of(self.survey), **self._abilities(), "version": version}
+                self._schema = (version, told)
+            return self._schema[1]
+
+    def _renew(self) -> None:
+        self.survey.refresh()
+        if self._refit is not None and self._refit.table is not None:
+            self.survey.add(self._refit.table)
+
+    def _version(self) -> str:
+        said = f"{self.survey.version} {self._no_classifier()}"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def _abilities(self) -> dict[str, Any]:
+        missing = self._no_classifier()
+        has = {
+            "model": bool(self.overlays.products()),
+            "ccf": self.survey.kind == "spectra",
+            "features": bool(self.survey.features()),
+            "labels": self._log is not None,
+            "classify": not missing,
+        }
+        notes = {"classify": missing, "labels": self._no_log}
+        return {"has": has, "notes": {name: text for name, text in notes.items() if text}}
+
+    def default_features(self) -> str:
+        """Return the map whose features are learned on when none is named."""
+        names = self.survey.features()
+        wanted = self.schema()["default"]["map"]
+        return wanted if wanted in names else names[0]
 
     # --------------------------------------------------------------------------- arrays
 
     def row(self, row: int) -> int:
         """Return a row, or say that it is none."""
         if not 0 <= row < len(self.survey):
-            raise DataError(f"row {row}: expected 0 to {len(self.survey) - 1}")
+            raise AbsentError(f"row {row}: expected 0 to {len(self.survey) - 1}")
         return row
 
     def rows(self, body: bytes) -> NDArray[np.int64]:

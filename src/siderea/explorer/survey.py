@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from siderea.errors import DataError, StoreError
+from siderea.errors import StoreError
 from siderea.explorer.columns import Columns, Table
 from siderea.explorer.ids import RowNames
+from siderea.explorer.refusals import AbsentError
 from siderea.explorer.tables import ParquetTable, signature
 from siderea.io.raw_rows import read_rows
 from siderea.io.store import SurveyStore
@@ -78,7 +79,7 @@ class Survey:
         texts = [table[name].combine_chunks().cast(pa.string()) for name in wanted]
         self.names = RowNames(*texts)
         self.columns = Columns()
-        self.extra: list[Table] = []
+        self._extra: dict[str, Table] = {}
         self._looked = -np.inf
         self._found: dict[str, ParquetTable] = {}
         self._lock = threading.Lock()
@@ -109,10 +110,22 @@ class Survey:
             found |= {name: self._table(name) for name in self.store.products}
             self._found = {name: table for name, table in found.items() if table is not None}
             self._looked = time.monotonic()
-            shown: list[Table] = [
-                table for name, table in self._found.items() if not name.endswith(_FEATURES)
-            ]
-            self.columns.set_tables([*shown, *self.extra])
+            self._show()
+
+    def add(self, table: Table) -> None:
+        """Show a table that is no product beside those of the store, in place of an older one."""
+        with self._lock:
+            if self._extra.get(table.name) is not table:
+                self._extra[table.name] = table
+                self._show()
+
+    def _show(self) -> None:
+        shown: list[Table] = [
+            table
+            for name, table in self._found.items()
+            if not name.endswith(_FEATURES) and name not in self._extra
+        ]
+        self.columns.set_tables([*shown, *self._extra.values()])
 
     def _table(self, name: str) -> ParquetTable | None:
         """Return a table, the one from before if its file is the same; None if it cannot be one."""
@@ -138,11 +151,11 @@ class Survey:
 
         Raises
         ------
-        DataError
+        AbsentError
             If there is none.
         """
         if name not in self._found:
-            raise DataError(f"no product {name[:60]!r}; there are {', '.join(self._found)}")
+            raise AbsentError(f"no product {name[:60]!r}; there are {', '.join(self._found)}")
         return self._found[name]
 
     def products(self) -> dict[str, ParquetTable]:
@@ -166,12 +179,12 @@ class Survey:
         return found
 
     def map(self, name: str) -> MapInfo:
-        """Return a map by name; a `DataError` where there is none."""
+        """Return a map by name; an `AbsentError` where there is none."""
         for one in self.maps():
             if one.name == name:
                 return one
         known = ", ".join(one.name for one in self.maps()) or "none yet: run siderea embed"
-        raise DataError(f"no map {name[:60]!r}; there are: {known}")
+        raise AbsentError(f"no map {name[:60]!r}; there are: {known}")
 
     def places(self, name: str) -> NDArray[np.float32]:
         """Return places (N, 2) on a map, NaN off it."""
@@ -184,17 +197,22 @@ class Survey:
         names = [name for name in self.products() if name.endswith(_FEATURES)]
         return [name.removesuffix(_FEATURES) for name in names]
 
+    def features_version(self, name: str) -> str:
+        """Return what changes when the features of a map do; `AbsentError` where there are none."""
+        if name not in self.features():
+            known = ", ".join(self.features()) or "none: run siderea embed again"
+            raise AbsentError(f"no features of map {name[:60]!r}; there are: {known}")
+        return self.table(name + _FEATURES).version
+
     def feature_matrix(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the rows (M,) that have features of a map, and these (M, K).
 
         Raises
         ------
-        DataError
+        AbsentError
             If the store holds none.
         """
-        if name not in self.features():
-            known = ", ".join(self.features()) or "none: run siderea embed again"
-            raise DataError(f"no features of map {name[:60]!r}; there are: {known}")
+        self.features_version(name)
         table = self.table(name + _FEATURES)
         columns = [one for one in table.columns if one != "id"]
         matrix = np.empty((len(self), len(columns)), dtype=np.float32)
