@@ -15,7 +15,7 @@ from siderea.explorer.cache import ByteCache
 from siderea.explorer.flag_names import FlagBit, flags_of
 from siderea.explorer.names import Naming, naming
 from siderea.explorer.refusals import AbsentError
-from siderea.explorer.values import Statistics, Values, decoded, statistics
+from siderea.explorer.values import Summary, Values, decoded, summary
 
 __all__ = ["Column", "Columns", "Table"]
 
@@ -77,12 +77,17 @@ class Columns:
     ----------
     max_bytes : int
         Bound of what is kept in memory.
+
+    Attributes
+    ----------
+    summaries : dict of str to (str, Summary)
+        Version and `Summary` by key, of the columns that were asked about.
     """
 
     def __init__(self, *, max_bytes: int = _CACHE) -> None:
         self._tables: dict[str, Table] = {}
         self._cache = ByteCache(max_bytes)
-        self._statistics: dict[tuple[str, str], Statistics] = {}
+        self.summaries: dict[str, tuple[str, Summary]] = {}
 
     @property
     def tables(self) -> Mapping[str, Table]:
@@ -155,16 +160,14 @@ class Columns:
         version = self.column(key).version
         return self._cache.get(("buffer", key, version), values.buffer, len)
 
-    def statistics(self, key: str) -> Statistics:
-        """Return what is said of a column; computed once."""
-        column = self.column(key)
-        if (key, column.version) not in self._statistics:
-            self._statistics = {
-                (one, version): kept
-                for (one, version), kept in self._statistics.items()
-                if one != key
-            } | {(key, column.version): statistics(self.values(key))}
-        return self._statistics[key, column.version]
+    def summary(self, key: str) -> Summary:
+        """Return what is said of a column; worked out once for each version of it."""
+        version = self.column(key).version
+        known = self.summaries.get(key)
+        if known is None or known[0] != version:
+            known = (version, summary(self.values(key)))
+            self.summaries[key] = known
+        return known[1]
 
     def named(self, name: str) -> str:
         """Return the key that a name means: ``table:column``, ``table.column`` or a bare column.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siderea.errors import DataError, StoreError
+from siderea.explorer import summary_file
 from siderea.explorer.cache import ByteCache
 from siderea.explorer.correlation import Correlations
 from siderea.explorer.label_log import LabelLog
@@ -30,6 +31,9 @@ __all__ = ["LOG", "BusyError", "Explorer"]
 
 LOG = Path("explorer") / "labels.sqlite"
 """The log of labels within a store."""
+
+SUMMARIES = Path("explorer") / "summaries.json"
+"""What is said of its columns: can be made anew at any time."""
 
 _PACKED = 32 * 2**20
 _WAIT = 30.0
@@ -64,6 +68,7 @@ class Explorer:
         self.overlays = Overlays(survey)
         self.outbox = Outbox(f"siderea explorer: {survey.store.path.stem}")
         self._open_log()
+        self._summaries = survey.store.path / SUMMARIES
         self._packed = ByteCache(_PACKED)
         self._hands = threading.BoundedSemaphore(2)
         self._schema: tuple[str, dict[str, Any]] = ("", {})
@@ -141,10 +146,13 @@ class Explorer:
         """Return the schema, made anew only where something changed."""
         self._renew()
         with self._schema_lock:
-            version = self._version()
+            version, columns = self._version(), self.survey.columns
             if self._schema[0] != version:
+                before = len(columns.summaries) or summary_file.load(self._summaries, columns)
                 told = {**schema_of(self.survey), **self._abilities(), "version": version}
                 self._schema = (version, told)
+                if len(columns.summaries) > before:
+                    summary_file.save(self._summaries, columns)
             return self._schema[1]
 
     def _renew(self) -> None:

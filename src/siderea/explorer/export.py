@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from siderea.explorer.columns import Column
 from siderea.explorer.refusals import TooLargeError
 from siderea.explorer.survey import Survey
+from siderea.explorer.votable import Field, votable
 
-if TYPE_CHECKING:
-    from astropy.table import Table
-
-__all__ = ["FORMATS", "MOST_CELLS", "Format", "astropy_table", "exported", "rows_told"]
+__all__ = ["FORMATS", "MOST_CELLS", "FileKind", "Format", "exported", "rows_told"]
 
 MOST_CELLS = 20_000_000
 """Rows times columns of a file: about 160 MB."""
 
 Format = Literal["csv", "fits", "votable"]
+
+_CSV_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,10 @@ def exported(
     _require_small(rows.size, len(chosen) + 2)
     if format == "csv":
         return _csv(survey, rows, chosen)
-    table = astropy_table(survey, rows, [column.key for column in chosen])
-    return iter([_written(table, format)])
+    fields = _fields(survey, rows, chosen)
+    if format == "votable":
+        return iter([votable(survey.store.path.stem, fields)])
+    return iter([_fits(fields)])
 
 
 def _chosen(survey: Survey, keys: Sequence[str]) -> list[Column]:
@@ -91,10 +93,10 @@ def _require_small(n_rows: int, n_columns: int) -> None:
 def _names(columns: Iterable[Column]) -> dict[str, str]:
     """Return names by key: the column's own, with its table's before it where two are alike."""
     columns = list(columns)
-    own = [column.name for column in columns]
+    own = [column.name.lower() for column in columns]  # FITS does not tell cases apart
     return {
         column.key: column.name
-        if own.count(column.name) == 1 and column.name not in ("id", "row")
+        if own.count(column.name.lower()) == 1 and column.name.lower() not in ("id", "row")
         else f"{column.table}_{column.name}"
         for column in columns
     }
@@ -106,11 +108,10 @@ def _csv(survey: Survey, rows: NDArray[np.int64], chosen: list[Column]) -> Itera
     for column in chosen:
         columns[names[column.key]] = _flat(survey.columns.taken(column.key, rows))
     table = pa.table(columns)
-    step = 20_000
-    for start in range(0, len(table), step):
+    for start in range(0, len(table), _CSV_ROWS):
         sink = io.BytesIO()
         options = pc_csv.WriteOptions(include_header=start == 0)
-        pc_csv.write_csv(table.slice(start, step), sink, options)
+        pc_csv.write_csv(table.slice(start, _CSV_ROWS), sink, options)
         yield sink.getvalue()
 
 
@@ -121,36 +122,24 @@ def _flat(array: pa.Array) -> pa.Array:
     return array
 
 
-def astropy_table(survey: Survey, rows: NDArray[np.int64], keys: Sequence[str]) -> Table:
-    """Return rows and columns as an astropy table, with units and descriptions.
+_UNITS = {"Å": "Angstrom", "solar": "", "per pixel": "", "σ": ""}
 
-    Parameters
-    ----------
-    survey, rows, keys
-        See `exported`.
-    """
-    from astropy.table import Table
 
-    chosen = _chosen(survey, keys)
-    _require_small(rows.size, len(chosen) + 2)
+def _fields(survey: Survey, rows: NDArray[np.int64], chosen: list[Column]) -> list[Field]:
     names = _names(chosen)
-    table = Table(meta={"name": survey.store.path.stem})
-    table["row"] = rows
-    table["row"].description = "place in the store, from 0"
-    table["id"] = np.array(survey.names.of(rows), dtype=str)
+    fields = [
+        Field("row", rows, "", "place in the store, from 0"),
+        Field("id", _text(survey.names.of(rows)), "", "one spectrum, unique in the store"),
+    ]
     for column in chosen:
-        name = names[column.key]
-        table[name] = _plain(survey.columns.taken(column.key, rows))
-        table[name].description = column.naming.description or None
-        table[name].unit = _unit(column.naming.unit)
-    return table
+        unit = _UNITS.get(column.naming.unit, column.naming.unit)
+        values = _plain(survey.columns.taken(column.key, rows))
+        fields.append(Field(names[column.key], values, unit, column.naming.description))
+    return fields
 
 
-_UNITS = {"Å": "Angstrom", "solar": "", "per pixel": "", "dex": "dex", "σ": ""}
-
-
-def _unit(unit: str) -> str | None:
-    return _UNITS.get(unit, unit) or None
+def _text(words: Iterable[Any]) -> NDArray:
+    return np.array(["" if one is None else str(one) for one in words], dtype=str)
 
 
 def _plain(array: pa.Array) -> NDArray:
@@ -162,28 +151,42 @@ def _plain(array: pa.Array) -> NDArray:
         return np.asarray(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
     if pa.types.is_boolean(kind) and not array.null_count:
         return np.asarray(array.to_numpy(zero_copy_only=False)).astype(bool)
-    words = ["" if one is None else str(one) for one in array.to_pylist()]
-    return np.array(words, dtype=str)
+    return _text(array.to_pylist())
 
 
-def _written(table: Table, format: Format) -> bytes:
-    sink = io.BytesIO()
+def _fits(fields: Sequence[Field]) -> bytes:
+    """Return a binary table; FITS holds ASCII: other characters become question marks."""
+    from astropy.io import fits
+
+    columns = []
+    for number, field in enumerate(fields, 1):
+        values = field.values
+        if values.dtype.kind == "U":
+            values = np.char.encode(values, "ascii", "replace") if values.size else values
+        name = _ascii(field.name) or f"column_{number}"
+        columns.append(
+            fits.Column(name, _form(values), unit=_ascii(field.unit) or None, array=values)
+        )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # units that FITS has no word for stay as they are
-        if format == "fits":
-            for name in table.colnames:
-                if table[name].dtype.kind == "U":  # FITS holds ASCII
-                    table[name] = [_ascii(one) for one in table[name]]
-                description = table[name].description
-                table[name].description = _ascii(description) if description else None
-            table.write(sink, format="fits")
-        else:
-            table.write(sink, format="votable", tabledata_format="binary2")
+        warnings.simplefilter("ignore")  # names that are longer than a keyword's value
+        table = fits.BinTableHDU.from_columns(columns)
+        for number, field in enumerate(fields, 1):
+            if field.description:
+                table.header[f"TCOMM{number}"] = _ascii(field.description)
+        sink = io.BytesIO()
+        fits.HDUList([fits.PrimaryHDU(), table]).writeto(sink)
     return sink.getvalue()
 
 
+def _form(values: NDArray) -> str:
+    kind, size = values.dtype.kind, values.dtype.itemsize
+    if kind in "SU":
+        return f"{max(1, size if kind == 'S' else 1)}A"
+    return {"b": "L", "f": "E" if size <= 4 else "D"}.get(kind, "K")
+
+
 def _ascii(text: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "?", str(text))
+    return re.sub(r"[^\x20-\x7e]", "?", text)
 
 
 def rows_told(survey: Survey, rows: NDArray[np.int64], keys: Sequence[str]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
-"""Bits of flag columns with their names and meanings, taken from the enumerations themselves."""
+"""Bits of flag columns with their names and meanings, read from where the flags are defined."""
 
 from __future__ import annotations
 
-import inspect
+import ast
 import re
 from dataclasses import dataclass
-from enum import IntFlag
 from functools import lru_cache
-from importlib import import_module
+from importlib import resources
 
 __all__ = ["FlagBit", "flags_of", "meanings"]
 
@@ -36,6 +35,7 @@ _ENUMERATIONS = {
     ("classes", "flags"): "flags:SpectrumFlag",
     ("classes", "class_flags"): "classify.propagation:ClassFlag",
     ("detections_ccf", "flags"): "binaries.detect:DetectionFlag",
+    ("truth", "flags"): "flags:SpectrumFlag",
 }
 _OF_FITS = re.compile(r"(single_|binary_)?flags")
 
@@ -62,9 +62,27 @@ def flags_of(table: str, column: str) -> tuple[FlagBit, ...]:
 def meanings(named: str) -> tuple[FlagBit, ...]:
     """Return the bits of an enumeration ``"module:Class"`` of siderea.
 
-    The meanings are the comments (``#:``) behind its members, so that they stand in one place.
+    Its source is read, not imported: the meanings are the comments (``#:``) behind the members,
+    where they stand once; and the modules bring PyTorch along, which takes seconds and 200 MiB.
     """
     module, name = named.split(":")
-    flags: type[IntFlag] = getattr(import_module(f"siderea.{module}"), name)
-    said = dict(re.findall(r"^\s+(\w+) = \d+ +#: (.+)$", inspect.getsource(flags), re.MULTILINE))
-    return tuple(FlagBit(int(one), one.name or "", said.get(one.name, "")) for one in flags)
+    *folders, file = module.split(".")
+    source = resources.files("siderea").joinpath(*folders, f"{file}.py")
+    text = source.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return tuple(
+                FlagBit(one.value.value, one.targets[0].id, _comment(lines[one.lineno - 1]))
+                for one in node.body
+                if isinstance(one, ast.Assign)
+                and isinstance(one.targets[0], ast.Name)
+                and isinstance(one.value, ast.Constant)
+                and isinstance(one.value.value, int)
+                and one.value.value
+            )
+    return ()
+
+
+def _comment(line: str) -> str:
+    return line.partition("#:")[2].strip()

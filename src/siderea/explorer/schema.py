@@ -20,6 +20,7 @@ __all__ = ["column_of", "schema_of"]
 _EXACT = 2**24
 """Whole numbers beyond it are not exact as float32."""
 
+_OF_NUMBERS = ("low", "high", "min", "max", "n_missing", "integer")
 _COLOURS = ("teff", "ew_halpha", "morphology", "snr")
 _MAPS = ("tsne", "umap")
 
@@ -69,7 +70,7 @@ def _arms(survey: Survey) -> list[dict[str, Any]]:
 
 
 def _map(survey: Survey, one: MapInfo) -> dict[str, Any]:
-    missing = survey.columns.statistics(f"{one.product}:{one.axes[0]}").n_missing
+    missing = survey.columns.summary(f"{one.product}:{one.axes[0]}").n_missing
     return {
         "name": one.name,
         "title": one.product + (", second pass" if one.name.endswith(":2") else ""),
@@ -82,26 +83,26 @@ def _map(survey: Survey, one: MapInfo) -> dict[str, Any]:
 
 def column_of(survey: Survey, column: Column) -> dict[str, Any]:
     """Return what the page is told of a column."""
-    values, said = survey.columns.values(column.key), survey.columns.statistics(column.key)
+    said = survey.columns.summary(column.key)
     told: dict[str, Any] = {
         "key": column.key,
         "table": column.table,
         "name": column.name,
         "title": column.naming.title,
-        "kind": values.kind,
+        "kind": said.kind,
         "unit": column.naming.unit,
         "description": column.naming.description,
         "version": column.version,
     }
-    if values.kind == "number":
-        told |= asdict(said)
+    if said.kind == "number":
+        told |= {name: getattr(said, name) for name in _OF_NUMBERS}
         if column.name.endswith("id") and said.integer and (said.max or 0) > _EXACT:
             told["kind"] = "text"  # a name that happens to be a number
-    elif values.kind == "category":
-        told |= {"categories": list(values.words), "n_missing": said.n_missing}
+    elif said.kind == "category":
+        told |= {"categories": list(said.words), "n_missing": said.n_missing}
         if column.name in ("class", "proposed"):
-            told["colours"] = [_colour(word) for word in values.words]
-    elif values.kind == "flags":
+            told["colours"] = [_colour(word) for word in said.words]
+    elif said.kind == "flags":
         told["flags"] = [asdict(flag) for flag in column.flags if flag.bit]
     return told
 

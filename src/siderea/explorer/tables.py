@@ -40,42 +40,32 @@ class ParquetTable:
         self.path = path
         self.version = signature(path)
         self._names = names
-        self._schema = pq.read_schema(path)
+        self._metadata = pq.read_metadata(path)  # parsed once: large tables have much of it
+        self._schema = self._metadata.schema.to_arrow_schema()
+        sizes = [
+            self._metadata.row_group(group).num_rows
+            for group in range(self._metadata.num_row_groups)
+        ]
+        self._starts = np.cumsum([0, *sizes])
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
-        return tuple(self._schema.names)
-
-    def type_of(self, column: str) -> pa.DataType:
-        """Return the type of a column as it is stored."""
-        return self._schema.field(column).type
+        return tuple(dict.fromkeys(self._schema.names))
 
     @cached_property
     def _rows(self) -> NDArray[np.int64] | None:
         """Row of the table (N,) for each of the catalogue, -1 for none; None: they are the same."""
         if self._names is None:
             return None
-        own = RowNames(_joined(pq.read_table(self.path, columns=["id"])["id"]).cast(pa.string()))
+        own = RowNames(_joined(self._read(["id"])["id"]).cast(pa.string()))
         if own.ids.equals(self._names.ids):
             return None
         return own.rows_of(self._names.ids)
 
-    @cached_property
-    def n_matched(self) -> int:
-        """Rows of the catalogue that the table knows."""
-        rows = self._rows
-        if rows is None:
-            return int(pq.read_metadata(self.path).num_rows)
-        return int(np.count_nonzero(rows >= 0))
-
     def read(self, column: str) -> pa.Array:
         """Return a column (N,), null where the table lacks the row."""
-        words = pa.types.is_string(self.type_of(column)) or pa.types.is_large_string(
-            self.type_of(column)
-        )
-        options = {"read_dictionary": [column]} if words else {}
-        array = _joined(pq.read_table(self.path, columns=[column], **options)[column])
+        array = _joined(self._read([column])[column])
         rows = self._rows
         return array if rows is None else array.take(pa.array(rows, mask=rows < 0))
 
@@ -84,14 +74,20 @@ class ParquetTable:
         place = row if self._rows is None else int(self._rows[row])
         if place < 0:
             return {}
-        with pq.ParquetFile(self.path) as file:
-            for group in range(file.num_row_groups):
-                size = file.metadata.row_group(group).num_rows
-                if place < size:
-                    held = file.read_row_group(group, columns=list(columns), use_threads=False)
-                    return dict(held.slice(place, 1).to_pylist()[0])
-                place -= size
-        return {}
+        group = int(np.searchsorted(self._starts, place, side="right")) - 1
+        held = self._read(list(columns), [group]).slice(place - int(self._starts[group]), 1)
+        return {name: held[name][0].as_py() for name in dict.fromkeys(held.column_names)}
+
+    def _read(self, columns: list[str], groups: list[int] | None = None) -> pa.Table:
+        words = [
+            name
+            for name in columns
+            if groups is None and pa.types.is_string(self._schema.field(name).type)
+        ]
+        with pq.ParquetFile(self.path, metadata=self._metadata, read_dictionary=words) as file:
+            if groups is None:
+                return file.read(columns=columns, use_threads=False)
+            return file.read_row_groups(groups, columns=columns, use_threads=False)
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["MOST_CATEGORIES", "Kind", "Statistics", "Values", "decoded", "statistics"]
+__all__ = ["MOST_CATEGORIES", "Kind", "Summary", "Values", "decoded", "summary"]
 
 Kind = Literal["number", "category", "flags", "text"]
 
@@ -52,11 +52,14 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """What is said of a column of numbers or categories.
+class Summary:
+    """What is said of a column without its values.
 
     Parameters
     ----------
+    kind : {"number", "category", "flags", "text"}
+    words : tuple of str
+        Categories.
     low, high : float or None
         Quantiles of 2 and 98 %.
     min, max : float or None
@@ -66,6 +69,8 @@ class Statistics:
         Whether all values are whole.
     """
 
+    kind: Kind
+    words: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     min: float | None = None
@@ -104,8 +109,10 @@ def _numbers(array: pa.Array, *, flags: bool) -> Values:
     numbers = array.to_numpy(zero_copy_only=False)
     if numbers.dtype.kind != "f":
         return Values("number", numbers.astype(np.float64 if numbers.dtype == "u8" else np.int64))
-    numbers = numbers.astype(np.float32 if numbers.dtype.itemsize <= 4 else np.float64)
-    return Values("number", np.where(np.isfinite(numbers), numbers, np.nan).astype(numbers.dtype))
+    if numbers.dtype not in (np.float32, np.float64):
+        numbers = numbers.astype(np.float32)
+    infinite = np.isinf(numbers)
+    return Values("number", np.where(infinite, np.nan, numbers) if infinite.any() else numbers)
 
 
 def _words(array: pa.Array) -> Values:
@@ -124,22 +131,25 @@ def _words(array: pa.Array) -> Values:
     return Values("category", place[codes], words)
 
 
-def statistics(values: Values) -> Statistics:
+def summary(values: Values) -> Summary:
     """Return what is said of a column; quantiles from an even sample where it is long."""
     array = values.array
     if values.kind == "category":
-        return Statistics(n_missing=int(np.count_nonzero(array < 0)))
+        return Summary("category", values.words, n_missing=int(np.count_nonzero(array < 0)))
     if values.kind != "number":
-        return Statistics()
-    known = array[np.isfinite(array)]
+        return Summary(values.kind)
+    known = array if array.dtype.kind == "i" else array[np.isfinite(array)]
     if not known.size:
-        return Statistics(n_missing=int(array.size))
-    low, high = np.percentile(known[:: max(1, known.size // _QUANTILES_OF)], [2, 98])
-    return Statistics(
+        return Summary("number", n_missing=int(array.size))
+    some = known[:: max(1, known.size // _QUANTILES_OF)]
+    low, high = np.percentile(some, [2, 98])
+    whole = bool(np.all(some == np.rint(some)) and np.all(known == np.rint(known)))
+    return Summary(
+        "number",
         low=float(low),
         high=float(high),
         min=float(known.min()),
         max=float(known.max()),
         n_missing=int(array.size - known.size),
-        integer=bool(known.dtype.kind == "i" or np.all(known == np.rint(known))),
+        integer=whole,
     )
