@@ -117,7 +117,7 @@ export const api = {
 
   object: (row: number, signal?: AbortSignal) => json<ObjectInfo>(`objects/${row}`, { signal }),
 
-  ids: (rows: Uint32Array) => json<{ ids: string[] }>("table", postRows(rows)).then((r) => r.ids),
+  ids: (rows: Uint32Array) => json<{ ids: string[] }>("table?columns=catalogue:id", postRows(rows)).then((r) => r.ids),
 
   search: (text: string, signal?: AbortSignal) =>
     json<{ rows: number[]; ids: string[]; total: number }>(`search?q=${part(text)}`, { signal }),

@@ -45,16 +45,16 @@ export class Camera {
     this.height = Math.max(1, height);
   }
 
-  fit(bounds: Bounds, padding = 0.05): void {
-    const dx = (bounds.right - bounds.left || 1) * (1 + 2 * padding);
-    const dy = (bounds.top - bounds.bottom || 1) * (1 + 2 * padding);
-    this.x = (bounds.left + bounds.right) / 2;
-    this.y = (bounds.bottom + bounds.top) / 2;
-    let kx = this.width / dx;
-    let ky = this.height / dy;
+  /** Show all of `bounds`; `left` pixels are kept free for what lies over the plane. */
+  fit(bounds: Bounds, left = 0): void {
+    const [padX, padY] = [0.035 * this.width + 2, 0.035 * this.height + 2];
+    let kx = Math.max(8, this.width - left - 2 * padX) / (bounds.right - bounds.left || 1);
+    let ky = Math.max(8, this.height - 2 * padY) / (bounds.top - bounds.bottom || 1);
     if (this.locked) kx = ky = Math.min(kx, ky);
     this.kx = this.flipX ? -kx : kx;
     this.ky = this.flipY ? -ky : ky;
+    this.x = (bounds.left + bounds.right) / 2 - left / 2 / this.kx;
+    this.y = (bounds.bottom + bounds.top) / 2;
     this.#home = { kx, ky };
   }
 

@@ -52,8 +52,8 @@ export function continuous(name: MapName, reversed: boolean, dark: boolean): Uin
 
 const luminance = ([r, g, b]: Rgb): number => 0.2126 * r + 0.7152 * g + 0.0722 * b;
 
-function readable(hex: string, dark: boolean): string {
-  if (dark && luminance(rgb(hex)) < 0.12) return hex === "#000000" ? "#F2F2F2" : lighten(hex);
+export function readable(hex: string, dark: boolean): string {
+  if (dark && luminance(rgb(hex)) < 0.24) return hex === "#000000" ? "#F2F2F2" : lighten(hex);
   return hex;
 }
 

@@ -9,7 +9,7 @@ import { count } from "./format";
 import { bins, drawBins, surface } from "./histogram";
 import { MISSING } from "./hexbin";
 import { RangeSlider } from "./range_slider";
-import { withUnit } from "./schema";
+import { titleOf } from "./schema";
 
 const BINS = 64;
 
@@ -51,8 +51,8 @@ export class ColourPanel {
         "div",
         { class: "row" },
         button("2–98 %", () => this.#reset(), { class: "small", title: "The middle 96 % of the values" }),
-        button("full range", () => this.#full(), { class: "small" }),
-        button("shown only", () => this.#toShown(), { class: "small", title: "2–98 % of what passes the filter" }),
+        button("all", () => this.#full(), { class: "small" }),
+        button("shown", () => this.#toShown(), { class: "small", title: "2–98 % of what passes the filter" }),
       ),
     );
     this.#legendTools = h(
@@ -104,7 +104,9 @@ export class ColourPanel {
     this.#legend.hidden = this.#legendTools.hidden = !legend;
     this.#title.hidden = data === null;
     if (data === null) return;
-    this.#title.textContent = data.column.description || withUnit(data.column);
+    const { description } = data.column;
+    this.#title.hidden = !description || description === titleOf(data.column);
+    this.#title.textContent = description ?? "";
     if (legend) this.#drawLegend(data);
     else this.#drawBar(data);
   }

@@ -53,7 +53,7 @@ export class DiagramsView {
       this.#bar,
       choose("x"),
       choose("y"),
-      h("span", { class: "note" }, "Lasso works here too; the selection is the same everywhere."),
+      h("span", { class: "note" }, "Lassos work here too."),
     );
   }
 
@@ -97,8 +97,8 @@ export class DiagramsView {
   async #drawSky(): Promise<void> {
     if (this.sky !== null) return;
     const [ra, dec] = [this.app.columns.named("ra"), this.app.columns.named("dec")];
-    if (ra === undefined || dec === undefined) {
-      fill(this.#right, h("p", { class: "empty" }, "No ra and dec in this store."));
+    if (ra === undefined || dec === undefined || ra.n_missing === this.app.n) {
+      fill(this.#right, h("p", { class: "empty" }, "This store knows no coordinates: its columns ra and dec are empty."));
       return;
     }
     const plane = new Plane(this.app, { name: "Sky", locked: true, decorate: drawSky });

@@ -110,6 +110,27 @@ export function button(
   return h("button", { type: "button", ...attributes, click }, text);
 }
 
+/** A button that opens a small box of controls; Escape or a click elsewhere closes it. */
+export function menu(title: string, ...inside: Child[]): HTMLDetailsElement {
+  const box: HTMLDetailsElement = h(
+    "details",
+    {
+      class: "menu",
+      keydown: (event: KeyboardEvent) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        box.open = false;
+      },
+    },
+    h("summary", { class: "button small" }, title),
+    h("div", { class: "menu-box" }, ...inside),
+  );
+  document.addEventListener("pointerdown", (event) => {
+    if (!box.contains(event.target as Node)) box.open = false;
+  });
+  return box;
+}
+
 export function checkbox(
   text: string,
   checked: boolean,

@@ -115,13 +115,16 @@ export class HistogramsView {
 /** The columns that say most of a star, then the others in the store's order. */
 export function firstColumns(app: App, n: number): Column[] {
   const known = FIRST.map((name) => app.columns.named(name)).filter(
-    (one): one is Column => one?.kind === "number",
+    (one): one is Column => one?.kind === "number" && varies(one),
   );
   const others = app.columns.list.filter(
-    (one) => one.kind === "number" && !known.includes(one) && !/(_err$|^flag|^ra$|^dec$)/.test(one.name),
+    (one) => one.kind === "number" && varies(one) && !known.includes(one) && !/(_err$|^flag|^ra$|^dec$|^field_)/.test(one.name),
   );
   return [...known, ...others].slice(0, n);
 }
+
+/** Whether a column says anything: a constant or an empty one does not. */
+const varies = ({ min, max }: Column): boolean => typeof min === "number" && typeof max === "number" && max > min;
 
 export function quantile(values: Float32Array, rows: Uint32Array, q: number): number | null {
   const found = Float32Array.from(rows, (row) => values[row]!).filter((value) => value > MISSING);

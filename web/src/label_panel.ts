@@ -2,7 +2,7 @@
 
 import { api } from "./api";
 import { report, type App } from "./app";
-import { rgb } from "./colour_map";
+import { readable } from "./colour_map";
 import { button, fill, h, swatch } from "./dom";
 import { save } from "./exports";
 import { count, number, plural, when } from "./format";
@@ -86,9 +86,8 @@ export class LabelPanel {
     fill(
       this.#classes,
       ...this.app.schema.classes.map((one) => {
-        const black = one.colour === "#000000" && dark;
-        const colour = black || !one.colour || rgb(one.colour).some(Number.isNaN) ? "#f2f2f2" : one.colour;
-        return button(swatch(colour), () => this.choose(one.code, true), {
+        const colour = /^#[0-9a-fA-F]{6}$/.test(one.colour ?? "") ? one.colour! : "#7a7a7a";
+        return button(swatch(readable(colour, dark)), () => this.choose(one.code, true), {
           class: "class-button",
           "data-code": one.code,
           "aria-pressed": String(this.#chosen.has(one.code)),

@@ -212,7 +212,7 @@ export class ObjectPanel {
         h(
           "dd",
           {},
-          typeof one.value === "number" ? number(one.value, 6) : String(one.value),
+          typeof one.value === "number" && plottable ? number(one.value, 6) : String(one.value),
           one.unit ? h("span", { class: "unit" }, ` ${one.unit}`) : null,
         ),
       ];

@@ -122,7 +122,7 @@ export class Plane {
   }
 
   fit(): void {
-    this.camera.fit(this.home ?? boundsOf(this.#xy));
+    this.camera.fit(this.home ?? boundsOf(this.#xy), this.options.hexagons ? 44 : 0);
     this.#fitted = this.camera.width > 1;
     this.draw();
   }

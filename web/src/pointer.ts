@@ -35,7 +35,6 @@ export class Pointer {
 
   #press(event: PointerEvent): void {
     this.canvas.setPointerCapture(event.pointerId);
-    this.canvas.focus({ preventScroll: true });
     const at: [number, number] = [event.offsetX, event.offsetY];
     this.#down.set(event.pointerId, at);
     if (this.#down.size === 2) {

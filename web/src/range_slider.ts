@@ -19,6 +19,7 @@ export class RangeSlider {
   readonly #fill: HTMLElement;
   #least = 0;
   #most = 1;
+  #now: Range = { low: 0, high: 1 };
 
   constructor(
     label: string,
@@ -39,7 +40,7 @@ export class RangeSlider {
         inputmode: "decimal",
         class: "number",
         "aria-label": `${label}, ${end} value`,
-        change: () => this.#typed(),
+        change: () => this.#typed(end === "lowest"),
       });
     this.#low = slider("lowest");
     this.#high = slider("highest");
@@ -57,6 +58,7 @@ export class RangeSlider {
   set(least: number, most: number, { low, high }: Range): void {
     this.#least = least;
     this.#most = most > least ? most : least + 1;
+    this.#now = { low, high };
     const step = (value: number): string =>
       String(Math.round((STEPS * (value - this.#least)) / (this.#most - this.#least)));
     this.#low.value = step(low);
@@ -77,19 +79,24 @@ export class RangeSlider {
   }
 
   #slid(isLow: boolean): void {
-    if (Number(this.#low.value) > Number(this.#high.value) - 1) {
+    const crossed = Number(this.#low.value) > Number(this.#high.value) - 1;
+    if (crossed) {
       if (isLow) this.#low.value = String(Math.max(0, Number(this.#high.value) - 1));
       else this.#high.value = String(Math.min(STEPS, Number(this.#low.value) + 1));
     }
-    this.#tell(this.#value(this.#low), this.#value(this.#high));
+    const now = { ...this.#now };
+    if (isLow || crossed) now.low = this.#value(this.#low);
+    if (!isLow || crossed) now.high = this.#value(this.#high);
+    this.#tell(now.low, now.high);
   }
 
-  #typed(): void {
-    const read = (input: HTMLInputElement): number =>
-      Number(input.value.replace(/−/g, "-").replace(/,/g, ""));
-    const [low, high] = [read(this.#lowBox), read(this.#highBox)];
-    if (Number.isFinite(low) && Number.isFinite(high) && low < high) this.#tell(low, high);
-    else this.set(this.#least, this.#most, { low: this.#value(this.#low), high: this.#value(this.#high) });
+  /** Only the box that was typed into is read: the other one shows a rounded number. */
+  #typed(isLow: boolean): void {
+    const box = isLow ? this.#lowBox : this.#highBox;
+    const typed = Number(box.value.replace(/−/g, "-").replace(/,/g, ""));
+    const { low, high } = isLow ? { ...this.#now, low: typed } : { ...this.#now, high: typed };
+    if (Number.isFinite(typed) && low < high) this.#tell(low, high);
+    else this.set(this.#least, this.#most, this.#now);
   }
 
   #tell(low: number, high: number): void {

@@ -48,8 +48,8 @@ export class Review {
   }
 
   #go(at: number): void {
+    this.at.set(at); // first, so that the page knows why the object opens
     this.app.open(this.#rows[at]!);
-    this.at.set(at);
   }
 
   #draw(): void {

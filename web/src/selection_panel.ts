@@ -120,7 +120,7 @@ export class SelectionPanel {
           {},
           h("th", { scope: "row" }, withUnit(one.column)),
           h("td", {}, number(middle, 4)),
-          h("td", {}, `${number(low, 4)} … ${number(high, 4)}`),
+          h("td", {}, `${number(low, 3)} … ${number(high, 3)}`),
         ),
       ];
     });

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { api, type MeanSpectrum, type Spectrum } from "./api";
 import { report, type App } from "./app";
-import { button, checkbox, fill, h, swatch } from "./dom";
+import { button, checkbox, fill, h, menu, swatch } from "./dom";
 import { count, number } from "./format";
 import { Gapless } from "./gapless";
 import { drawBands, drawLines, type Marked } from "./line_marks";
@@ -12,22 +12,23 @@ import { sample } from "./shuffle";
 
 type Values = (number | null)[];
 type Part = keyof typeof PARTS;
-type Toggle = "object" | "errors" | "model" | "mean" | "lines";
+type Toggle = "difference" | "object" | "errors" | "model" | "mean" | "lines";
 
 /** Series in the order in which they are drawn. */
 const PARTS = {
+  errorLow: "flux",
+  errorHigh: "flux",
+  flux: "flux",
+  pin1: "pin1",
+  pin2: "pin2",
+  pin3: "pin3",
   selectionLow: "selection",
   selectionHigh: "selection",
   selection: "selection",
   referenceLow: "reference",
   referenceHigh: "reference",
   reference: "reference",
-  errorLow: "flux",
-  errorHigh: "flux",
-  pin1: "pin1",
-  pin2: "pin2",
-  pin3: "pin3",
-  flux: "flux",
+  difference: "selection",
   model: "model",
   star_1: "star1",
   star_2: "star2",
@@ -68,7 +69,7 @@ export class SpectrumView {
   #meanJob = 0;
   #timer = 0;
   #label = "";
-  #on: Record<Toggle, boolean> = { object: true, errors: false, model: true, mean: true, lines: true };
+  #on: Record<Toggle, boolean> = { object: true, errors: false, model: true, mean: true, lines: true, difference: false };
   #seen = false;
   #stale = false;
 
@@ -92,15 +93,22 @@ export class SpectrumView {
         "div",
         { class: "view-bar" },
         this.#zooms,
-        h("span", { class: "divider" }),
-        toggle("object", "object"),
-        toggle("errors", "±1σ"),
-        app.schema.has.model ? toggle("model", "model") : null,
-        toggle("mean", "means"),
-        app.schema.lines.length + app.schema.bands.length > 0 ? toggle("lines", "lines") : null,
+        menu(
+          "Show",
+          toggle("object", "the object"),
+          toggle("errors", "its errors, ±1σ"),
+          app.schema.has.model ? toggle("model", "fitted model, and its stars") : null,
+          toggle("mean", "means of selection and reference"),
+          toggle("difference", "only the difference of the means"),
+          app.schema.lines.length + app.schema.bands.length > 0 ? toggle("lines", "lines and bands") : null,
+          h(
+            "div",
+            { class: "row" },
+            button("Pin the object", () => this.#pin(), { class: "small", title: "Keep it for comparison" }),
+            button("Unpin all", () => this.#unpin(), { class: "small" }),
+          ),
+        ),
         this.reference.element,
-        button("pin", () => this.#pin(), { class: "small", title: "Keep this one for comparison" }),
-        button("unpin", () => this.#unpin(), { class: "small" }),
       ),
       h("div", { class: "legend-line" }, this.#legend, this.#readout),
       this.#box,
@@ -230,6 +238,28 @@ export class SpectrumView {
   #rebuildData(): void {
     const axis = this.#axis;
     if (axis === null) return;
+    const on = this.#on;
+    const both = this.#mean !== null && this.#referenceMean !== null;
+    const series = on.difference && both ? this.#difference(axis) : this.#curves(axis);
+    this.#series = series;
+    const any = Object.keys(series).length > 0;
+    this.#empty.hidden = any;
+    this.#box.hidden = !any;
+    if (!any) {
+      fill(this.#legend);
+      return;
+    }
+    if (this.#plot === null) this.#build();
+    else this.#update(this.#plot, axis);
+    this.#drawLegend();
+  }
+
+  #difference(axis: Gapless): Partial<Record<Part, Values>> {
+    const reference = this.#referenceMean!.mean;
+    return { difference: axis.spread(this.#mean!.mean.map((value, p) => value - reference[p]!)) };
+  }
+
+  #curves(axis: Gapless): Partial<Record<Part, Values>> {
     const series: Partial<Record<Part, Values>> = {};
     const on = this.#on;
     if (this.#spectrum !== null && on.object) {
@@ -249,28 +279,20 @@ export class SpectrumView {
     if (on.mean && this.#mean !== null) addMean(series, axis, "selection", this.#mean);
     if (on.mean && this.#referenceMean !== null) addMean(series, axis, "reference", this.#referenceMean);
     this.#pins.forEach((pin, i) => (series[`pin${i + 1}` as Part] = axis.spread(pin.flux)));
-    this.#series = series;
-    const any = Object.keys(series).length > 0;
-    this.#empty.hidden = any;
-    this.#box.hidden = !any;
-    if (!any) {
-      fill(this.#legend);
-      return;
-    }
-    if (this.#plot === null) this.#build();
-    else {
-      const plot = this.#plot;
-      const { min, max } = plot.scales.x!;
-      plot.batch(() => {
-        plot.setData(this.#data(axis), false);
-        NAMES.forEach((name, i) => {
-          const show = series[name] !== undefined;
-          if (plot.series[i + 1]!.show !== show) plot.setSeries(i + 1, { show });
-        });
-        plot.setScale("x", { min: min!, max: max! });
+    return series;
+  }
+
+  /** New curves in the plot that is there, at the zoom that it has. */
+  #update(plot: uPlot, axis: Gapless): void {
+    const { min, max } = plot.scales.x!;
+    plot.batch(() => {
+      plot.setData(this.#data(axis), false);
+      NAMES.forEach((name, i) => {
+        const show = this.#series[name] !== undefined;
+        if (plot.series[i + 1]!.show !== show) plot.setSeries(i + 1, { show });
       });
-    }
-    this.#drawLegend();
+      plot.setScale("x", { min: min!, max: max! });
+    });
   }
 
   #data(axis: Gapless): uPlot.AlignedData {
@@ -382,7 +404,7 @@ export class SpectrumView {
     const x = this.#axis!.x;
     const { min, max } = plot.scales.x!;
     const seen: number[] = [];
-    for (const name of ["flux", "selectionLow", "selectionHigh", "selection", "reference", "model"] as const) {
+    for (const name of ["flux", "selectionLow", "selectionHigh", "selection", "reference", "model", "difference"] as const) {
       const values = this.#series[name];
       if (values === undefined) continue;
       const step = Math.max(1, Math.floor(x.length / 6000));
@@ -450,7 +472,7 @@ export class SpectrumView {
       zoom("All", x[0]!, x[x.length - 1]!, "All of it (double click)"),
       ...arms.map((arm) => zoom(arm.name, arm.from, arm.to, `${number(arm.low)} to ${number(arm.high)} Å`)),
       lines.length > 0 ? h("span", { class: "divider" }) : null,
-      ...lines.slice(0, 6),
+      ...lines.slice(0, 5),
     );
   }
 
@@ -469,6 +491,7 @@ export class SpectrumView {
       this.#series.selection
         ? entry("selection", `mean ±σ of the selection (${used(this.#mean!, selection.value.rows.length)})`)
         : null,
+      this.#series.difference ? entry("selection", `mean of the selection − ${this.reference.title}`) : null,
       this.#series.reference
         ? entry("reference", `${this.reference.title} (${used(this.#referenceMean!, this.reference.rows?.length ?? 0)})`)
         : null,

@@ -32,6 +32,6 @@ export function splitter(stage: HTMLElement): HTMLElement {
       set(Number(bar.getAttribute("aria-valuenow")) / 100 + by);
     },
   });
-  set(Number(window.localStorage.getItem(KEY)) || 0.4);
+  set(Number(window.localStorage.getItem(KEY)) || 0.42);
   return bar;
 }

@@ -110,13 +110,13 @@ export class TableView {
   }
 
   #drawHead(): void {
-    const cell = (key: string, text: string, title?: string | null): HTMLElement => {
+    const cell = (key: string, text: string, numeric: boolean, title?: string | null): HTMLElement => {
       const mine = this.#sort?.key === key;
       const arrow = mine ? (this.#sort!.down ? " ↓" : " ↑") : "";
       return h(
         "div",
         {
-          class: "table-cell",
+          class: numeric ? "table-cell numeric" : "table-cell",
           role: "columnheader",
           "aria-sort": mine ? (this.#sort!.down ? "descending" : "ascending") : "none",
         },
@@ -125,9 +125,11 @@ export class TableView {
     };
     fill(
       this.#head,
-      cell("row", "tsne_id"),
+      cell("row", "tsne_id", true),
       h("div", { class: "table-cell id", role: "columnheader" }, "id"),
-      ...this.#data.map(({ column }) => cell(column.key, withUnit(column), column.description)),
+      ...this.#data.map(({ column, categories }) =>
+        cell(column.key, withUnit(column), categories.length === 0, column.description),
+      ),
     );
   }
 
