@@ -45,8 +45,10 @@ def create_app(path: str | Path, *, policy: Policy | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # The page asks for the schema first: it is ready by then.
-        threading.Thread(target=explorer.schema, name="schema", daemon=True).start()
+        ahead = threading.Thread(target=explorer.schema, name="schema", daemon=True)
+        ahead.start()
         yield
+        ahead.join()
         explorer.close()
 
     app = FastAPI(

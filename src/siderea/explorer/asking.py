@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 
 from siderea.explorer.explorer import Explorer
 
-__all__ = ["OCTETS", "ROW", "ROWS_BODY", "Ask", "Keys", "OptionalKeys", "Rows", "explorer_of"]
+__all__ = [
+    "FILES",
+    "OCTETS",
+    "ROW",
+    "ROWS_BODY",
+    "TEXT",
+    "Ask",
+    "Keys",
+    "OptionalKeys",
+    "Rows",
+    "explorer_of",
+]
 
 
 def explorer_of(request: Request) -> Explorer:
@@ -31,6 +42,21 @@ OptionalKeys = Annotated[list[str] | None, Query(max_length=500)]
 ROW = Annotated[int, Path(ge=0, le=2**32 - 1)]
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+TEXT = {"text/csv": {"schema": {"type": "string"}}}
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "a file",
+        "content": {
+            **TEXT,
+            **{
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("application/fits", "application/x-votable+xml")
+            },
+        },
+    }
+}
+"""How a reply that is a file stands in the description."""
+
 OCTETS: dict[int | str, dict[str, Any]] = {
     200: {"description": "little-endian array", "content": _BINARY}
 }

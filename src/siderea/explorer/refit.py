@@ -27,7 +27,7 @@ MOST_PER_CLASS = 2000
 BACKGROUND = 30_000
 """Spectra without a label that tell how features scatter."""
 
-CHUNK = 20_000
+CHUNK = 5_000
 POOL = 20_000
 _SEED = 0
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 
-from siderea.explorer.asking import ROWS_BODY, Ask, OptionalKeys, Rows
+from siderea.explorer.asking import FILES, ROWS_BODY, Ask, OptionalKeys, Rows
 from siderea.explorer.export import FORMATS, Format, exported
 from siderea.explorer.replies import json_reply
 
@@ -17,7 +17,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api")
 
 
-@router.post("/export", openapi_extra=ROWS_BODY)
+@router.post("/export", responses=FILES, openapi_extra=ROWS_BODY)
 def export(
     explorer: Ask, rows: Rows, format: Annotated[Format, Query()], columns: OptionalKeys = None
 ) -> Response:

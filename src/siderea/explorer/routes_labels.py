@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from siderea.errors import DataError
-from siderea.explorer.asking import Ask, explorer_of
+from siderea.explorer.asking import TEXT, Ask, explorer_of
 from siderea.explorer.label_log import Said
 from siderea.explorer.labelling import checked, entry_told, export_csv, import_csv
 from siderea.explorer.models import Label, Undo, User
@@ -55,7 +55,7 @@ def undo(explorer: Ask, sent: Undo) -> Response:
     return json_reply({"seq": entry.seq, "undone": entry.undoes})
 
 
-@router.get("/labels/export")
+@router.get("/labels/export", responses={200: {"content": TEXT}})
 def export(explorer: Ask, kind: Annotated[Literal["class", "flag"], Query()] = "class") -> Response:
     """Give what stands as a CSV table."""
     headers = {
@@ -75,7 +75,7 @@ async def _text(request: Request) -> str:
 
 
 _CSV_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}
+    "requestBody": {"required": True, "content": TEXT}
 }
 
 
