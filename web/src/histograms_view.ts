@@ -72,7 +72,7 @@ export class HistogramsView {
     const canvas = h("canvas", { role: "img", "aria-label": `Histogram of ${withUnit(data.column)}` });
     const ends = h("div", { class: "ends" });
     const { rows } = this.app.selection.value;
-    const median = rows.length > 0 ? quantile(data.values, rows, 0.5) : null;
+    const [median] = quantiles(data.values, rows, [0.5]);
     const figure = h(
       "figure",
       {},
@@ -80,7 +80,7 @@ export class HistogramsView {
         "figcaption",
         {},
         h("span", {}, withUnit(data.column)),
-        median === null ? null : h("span", { class: "chosen-text" }, `median ${number(median, 4)}`),
+        median === undefined ? null : h("span", { class: "chosen-text" }, `median ${number(median, 4)}`),
       ),
       canvas,
       ends,
@@ -126,9 +126,15 @@ export function firstColumns(app: App, n: number): Column[] {
 /** Whether a column says anything: a constant or an empty one does not. */
 const varies = ({ min, max }: Column): boolean => typeof min === "number" && typeof max === "number" && max > min;
 
-export function quantile(values: Float32Array, rows: Uint32Array, q: number): number | null {
-  const found = Float32Array.from(rows, (row) => values[row]!).filter((value) => value > MISSING);
-  if (found.length === 0) return null;
-  found.sort();
-  return found[Math.round(q * (found.length - 1))]!;
+/** Quantiles of the rows that have a value; none where none has. */
+export function quantiles(values: Float32Array, rows: Uint32Array, qs: readonly number[]): number[] {
+  const found = new Float32Array(rows.length);
+  let n = 0;
+  for (const row of rows) {
+    const value = values[row]!;
+    if (value > MISSING) found[n++] = value;
+  }
+  if (n === 0) return [];
+  const sorted = found.subarray(0, n).sort();
+  return qs.map((q) => sorted[Math.round(q * (n - 1))]!);
 }

@@ -48,14 +48,16 @@ export function drawLines(
   ctx.textBaseline = "top";
   drawArms(plot, axis, colours, ratio);
   if (named) {
-    const taken: number[] = [];
+    const taken: { line: number; from: number; to: number }[] = [];
     ctx.textAlign = "left";
     ctx.strokeStyle = colours.muted!;
-    const place = (x: number, text: string): void => {
+    const place = (x: number, text: string, line: number): void => {
       if (x < bbox.left || x > bbox.left + bbox.width) return;
-      if (taken.some((other) => Math.abs(other - x) < 26 * ratio)) return;
-      taken.push(x);
-      ctx.fillText(text, x + 3 * ratio, bbox.top + 3 * ratio);
+      const wide = ctx.measureText(text).width;
+      const box = { line, from: x, to: x + wide + 6 * ratio };
+      if (taken.some((other) => other.line === line && other.from < box.to && box.from < other.to)) return;
+      taken.push(box);
+      ctx.fillText(text, x + 3 * ratio, bbox.top + (3 + 13 * line) * ratio);
     };
     ctx.setLineDash([2 * ratio, 3 * ratio]);
     for (const line of lines) {
@@ -66,12 +68,13 @@ export function drawLines(
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      place(x, line.name);
+      place(x, line.name, 0);
     }
     for (const band of bands) {
       for (const arm of axis.stretches) {
         if (Math.min(band.high, arm.high) <= Math.max(band.low, arm.low)) continue;
-        place(plot.valToPos(Math.max(band.low, arm.low) - arm.low + arm.from, "x", true), band.name);
+        const from = plot.valToPos(Math.max(band.low, arm.low) - arm.low + arm.from, "x", true);
+        place(Math.max(from, bbox.left), band.name, 1);
       }
     }
   }

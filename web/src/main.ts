@@ -156,6 +156,7 @@ function build(app: App): void {
   // for scripts and for the tests: what the console can use
   Object.assign(window, { siderea: { app, map: plane, diagrams, dock, details, received } });
   tour.startOnce();
+  window.setTimeout(() => void spectrum.axis().catch(() => null), 500); // ready for the first click
 }
 
 function header(

@@ -90,8 +90,8 @@ export class Plane {
         this.draw();
       }, true),
       app.look.watch(() => this.draw()),
-      app.object.watch(() => this.draw()),
-      app.marks.watch(() => this.draw()),
+      app.object.watch(() => this.#redrawOverlay()),
+      app.marks.watch(() => this.#redrawOverlay()),
       app.tool.watch((tool) => (this.element.dataset.tool = tool), true),
       app.hex.watch(() => this.#rehex(true)),
     );
@@ -177,27 +177,58 @@ export class Plane {
     });
   }
 
-  /** The view moves: fewer points until it rests. */
+  /** The view moves: fewer points until it rests, which counts from the last picture drawn. */
   moved(): void {
     this.#moving = true;
     window.clearTimeout(this.#settle);
-    this.#settle = window.setTimeout(() => {
-      this.#moving = false;
-      this.pace.rest();
-      this.draw();
-    }, 140);
     this.draw();
+  }
+
+  /** A finger or button is down: the view rests only when it has not moved for longer. */
+  held = false;
+
+  #settleSoon(): void {
+    window.clearTimeout(this.#settle);
+    this.#settle = window.setTimeout(
+      () => {
+        this.#moving = false;
+        this.draw();
+      },
+      this.held ? 600 : 160,
+    );
+  }
+
+  /** The finger is up. */
+  release(): void {
+    this.held = false;
+    if (this.#moving) this.#settleSoon();
   }
 
   #render(time: number): void {
     if (this.#canvas.clientWidth === 0 || this.#xy.length === 0) return;
-    const share = this.#moving ? this.pace.share(time, this.app.n) : 1;
+    const share = this.#moving ? this.pace.share(this.app.n) : 1;
     const look = this.#look;
     if (share < 1) look.alpha = Math.min(1, look.alpha / Math.pow(share, 0.3));
     this.#scene.draw(this.camera, look, share);
     this.#drawOverlay();
-    if (!this.#moving && this.options.hexagons) performance.mark("siderea:picture");
+    if (this.#moving) {
+      requestAnimationFrame((next) => this.pace.took(next - time, this.app.n));
+      this.#settleSoon();
+    }
+    if (this.options.hexagons) this.#tell();
   }
+
+  /** Mark the first picture, and the first in colour, once the card has really drawn them. */
+  #tell(): void {
+    const coloured = this.#scene.ink !== null && this.#scene.ink.scale !== "plain";
+    if (this.#told === "coloured" || (this.#told === "plain" && !coloured)) return;
+    this.#scene.finish();
+    performance.mark("siderea:picture");
+    if (coloured) performance.mark("siderea:coloured");
+    this.#told = coloured ? "coloured" : "plain";
+  }
+
+  #told: "" | "plain" | "coloured" = "";
 
   /** Draw at once and wait for the card: for measuring. Milliseconds. */
   timedDraw(share = 1): number {
@@ -208,6 +239,17 @@ export class Plane {
   }
 
   // ------------------------------------------------------------------------------ overlay
+
+  #overlayFrame = 0;
+
+  /** Rings and outlines change; the points under them stay as they are. */
+  #redrawOverlay(): void {
+    if (this.#overlayFrame !== 0 || this.#frame !== 0) return;
+    this.#overlayFrame = requestAnimationFrame(() => {
+      this.#overlayFrame = 0;
+      if (this.#canvas.clientWidth > 0 && this.#xy.length > 0) this.#drawOverlay();
+    });
+  }
 
   get colours(): Ink2d {
     const style = getComputedStyle(document.documentElement);
@@ -279,17 +321,17 @@ export class Plane {
 
   setPath(path: [number, number][]): void {
     this.#path = path;
-    this.#drawOverlay();
+    this.#redrawOverlay();
   }
 
   finishPath(mode: Mode, title: string): void {
     const path = this.#path;
     this.#path = [];
+    this.#redrawOverlay();
     if (path.length > 2) {
       const polygon: Polygon = path.map(([x, y]) => this.camera.toData(x, y));
       this.app.select(this.grid.inside(polygon, this.app.mask.value.keep), title, mode);
     }
-    this.draw();
   }
 
   rowAt(px: number, py: number): number {
@@ -324,13 +366,14 @@ export class Plane {
     const dx = this.axes ? MARGIN.left : 0;
     const room = this.camera.width - px > 200;
     this.#tip.style.transform = `translate(${dx + px + (room ? 14 : -14)}px, ${py + 12}px) translateX(${room ? 0 : -100}%)`;
-    if (this.#hexes !== null && (cell >= 0 || this.app.hex.value.on)) this.#drawOverlay();
+    if (this.#hexes !== null && (cell >= 0 || this.app.hex.value.on)) this.#redrawOverlay();
   }
 
   leave(): void {
+    const outlined = this.#hover !== null && this.app.hex.value.on;
     this.#hover = null;
     this.#tip.hidden = true;
-    this.#drawOverlay();
+    if (outlined) this.#redrawOverlay();
   }
 
   #rowText(row: number): string {
@@ -375,8 +418,8 @@ export class Plane {
     if (px < 20 || py < 20 || px > this.camera.width - 20 || py > this.camera.height - 20) {
       this.camera.x = x;
       this.camera.y = y;
+      this.draw();
     }
-    this.draw();
   }
 
   get hexValueInk(): ReturnType<typeof hexInk> {

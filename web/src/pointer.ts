@@ -37,6 +37,7 @@ export class Pointer {
     this.canvas.setPointerCapture(event.pointerId);
     const at: [number, number] = [event.offsetX, event.offsetY];
     this.#down.set(event.pointerId, at);
+    this.plane.held = true;
     if (this.#down.size === 2) {
       this.#gesture = "pan"; // two fingers pinch and move, whatever the tool
       this.plane.setPath([]);
@@ -99,6 +100,7 @@ export class Pointer {
 
   #release(event: PointerEvent): void {
     if (!this.#down.delete(event.pointerId) || this.#down.size > 0) return;
+    this.plane.release();
     const gesture = this.#gesture;
     this.#gesture = null;
     const mode = modeOf(event, gesture !== "lasso" || this.plane.app.tool.value === "lasso");
@@ -112,6 +114,7 @@ export class Pointer {
 
   #cancel(event: PointerEvent): void {
     this.#down.delete(event.pointerId);
+    this.plane.release();
     this.#gesture = null;
     this.plane.setPath([]);
   }

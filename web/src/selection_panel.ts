@@ -5,7 +5,7 @@ import { button, fill, h, swatch } from "./dom";
 import { exportRows, FORMATS, sendRows } from "./exports";
 import { count, number, plural } from "./format";
 import { MISSING } from "./hexbin";
-import { firstColumns, quantile } from "./histograms_view";
+import { firstColumns, quantiles } from "./histograms_view";
 import { withUnit } from "./schema";
 
 export class SelectionPanel {
@@ -110,11 +110,12 @@ export class SelectionPanel {
     const columns = firstColumns(this.app, 8);
     const data = await Promise.all(columns.map((one) => this.app.columns.get(one.key).catch(() => null)));
     if (job !== this.#job) return;
-    const lines = data.flatMap((one) => {
-      if (one === null) return [];
-      const [low, middle, high] = [0.16, 0.5, 0.84].map((q) => quantile(one.values, rows, q));
-      if (middle === null || middle === undefined) return [];
-      return [
+    const lines: HTMLElement[] = [];
+    for (const one of data) {
+      if (one === null) continue;
+      const [low, middle, high] = quantiles(one.values, rows, [0.16, 0.5, 0.84]);
+      if (middle === undefined) continue;
+      lines.push(
         h(
           "tr",
           {},
@@ -122,8 +123,10 @@ export class SelectionPanel {
           h("td", {}, number(middle, 4)),
           h("td", {}, `${number(low, 3)} … ${number(high, 3)}`),
         ),
-      ];
-    });
+      );
+      await new Promise((resume) => window.setTimeout(resume)); // large selections: let the page breathe
+      if (job !== this.#job) return;
+    }
     if (lines.length === 0) return;
     const head = h("tr", {}, h("th", {}), h("th", { scope: "col" }, "median"), h("th", { scope: "col" }, "16–84 %"));
     fill(

@@ -80,6 +80,7 @@ export class SpectrumView {
       { class: "empty" },
       `Click an object on the map to see its ${what}, or select many to see their mean.`,
     );
+    this.#box.hidden = true;
     this.reference = new Reference(app, () => void this.#loadReference());
     const toggle = (name: Toggle, text: string) =>
       checkbox(text, this.#on[name], (on) => {
