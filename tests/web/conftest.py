@@ -100,6 +100,7 @@ def write_store(path):
     columns.insert(0, "id", ids)
     store.write_product("tsne_features", columns, method="pca", parameters={})
     classes = pd.DataFrame({"id": ids, "class": np.where(name == "BIN", "HFR_BIN", name)})
+    classes["cluster"] = np.repeat([4, 7, -1], STARS)
     store.write_product("classes", classes, method="classify", parameters={})
     return SimpleNamespace(
         path=path, catalogue=catalogue, places=places, name=name, flux=flux, n=n, ids=list(ids)

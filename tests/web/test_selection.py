@@ -89,6 +89,49 @@ def test_mean_of_a_selection_against_a_reference(eye):
     legend.get_by_text("mean ±σ of HAE").wait_for()
 
 
+def test_model_and_its_two_stars_lie_over_the_spectrum(look, survey):
+    """Of a fit that the server is made to have: the server's own tests are elsewhere."""
+    eye = look(ready=False)
+    parts = np.stack([survey.flux[250], survey.flux[250] * 0.7, survey.flux[250] * 0.3])
+
+    def schema(route):
+        content = route.fetch().json()
+        content["has"]["model"] = True
+        route.fulfill(json=content)
+
+    eye.page.route("**/api/schema", schema)
+    eye.page.route(
+        "**/api/spectra/250/model",
+        lambda route: route.fulfill(
+            body=parts.astype("<f4").tobytes(),
+            headers={"X-Siderea-Parts": "model,star_1,star_2"},
+            content_type="application/octet-stream",
+        ),
+    )
+    eye.open()
+    eye.click(250)
+    legend = eye.page.locator(".spectrum .plot-legend")
+    legend.get_by_text("star 2").wait_for()
+    assert legend.inner_text().split("\n") == ["tsne_id 250", "model", "star 1", "star 2"]
+    eye.click(10)  # has no fit
+    legend.get_by_text("tsne_id 10").wait_for()
+    assert legend.inner_text() == "tsne_id 10"
+
+
+def test_island_of_an_object(eye, survey):
+    eye.click(130)
+    eye.page.wait_for_selector(".object[data-row='130']")
+    eye.page.keyboard.press("c")
+    eye.until("siderea.app.selection.value.rows.length > 0")
+    assert eye.selected == np.flatnonzero(survey.name == "BIN").tolist()
+    assert eye.ask("siderea.app.selection.value.title") == "island 7"
+    eye.page.keyboard.press("Escape")
+    eye.tab("object")
+    eye.page.get_by_role("button", name="Select all whose field is the same").click()
+    eye.until("siderea.app.selection.value.rows.length > 0")
+    assert eye.selected == list(range(0, survey.n, 2))
+
+
 def test_kiel_diagram_is_linked_and_its_axes_run_backwards(eye, survey):
     eye.tab("diagrams")
     eye.until("siderea.diagrams.kiel?.positions.length > 0 && siderea.diagrams.sky !== null")

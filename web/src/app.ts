@@ -9,7 +9,7 @@ import { Grid } from "./grid";
 import type { Hexagons } from "./hexbin";
 import { notify } from "./notice";
 import type { Ink } from "./scene";
-import { withUnit, type Schema } from "./schema";
+import { titleOf, withUnit, type Schema } from "./schema";
 import { combine, NOTHING, rowsOf, type Mode, type Selection } from "./selection";
 import { shuffle, type Shuffle } from "./shuffle";
 import { Signal } from "./signal";
@@ -219,6 +219,23 @@ export class App {
       if (data.values[row] === category && (keep === null || keep[row] === 1)) marked[row] = 1;
     }
     return rowsOf(marked);
+  }
+
+  /** Select all rows that have the value of one of them: its island, its class, its field. */
+  async selectSame(key: string, row: number): Promise<void> {
+    try {
+      const data = await this.columns.get(key);
+      const value = data.values[row]!;
+      const { keep } = this.mask.value;
+      const marked = new Uint8Array(this.n);
+      for (let other = 0; other < this.n; other++) {
+        if (data.values[other] === value && (keep === null || keep[other] === 1)) marked[other] = 1;
+      }
+      const said = data.categories.length > 0 ? data.categories[value] : value;
+      this.select(rowsOf(marked), `${titleOf(data.column)} ${said}`);
+    } catch (error) {
+      report(error);
+    }
   }
 
   /** Rows that pass the filter. */

@@ -12,6 +12,7 @@ import { RangeSlider } from "./range_slider";
 import { titleOf } from "./schema";
 
 const BINS = 64;
+const QUICK = ["teff", "logg", "fe_h", "snr", "class"];
 
 export class ColourPanel {
   readonly element: HTMLElement;
@@ -91,12 +92,26 @@ export class ColourPanel {
           id: "colour-by",
         }, ["", "one colour"]),
       ),
+      h("div", { class: "row quick", role: "group", "aria-label": "Colour by, at once" }, ...this.#quick()),
     );
     this.#draw();
   }
 
+  /** The columns that one switches between all the time. */
+  #quick(): HTMLElement[] {
+    const named = QUICK.map((name) => this.app.columns.named(name)).filter((one) => one !== undefined);
+    return named
+      .filter((one) => one.kind !== "number" || typeof one.max === "number")
+      .map((one) =>
+        button(titleOf(one), () => void this.app.colourBy(one.key), { class: "small", "data-key": one.key }),
+      );
+  }
+
   #draw(): void {
     const { data } = this.app.colour.value;
+    for (const one of this.#choice.querySelectorAll<HTMLElement>("[data-key]")) {
+      one.setAttribute("aria-pressed", String(one.dataset.key === data?.column.key));
+    }
     const chooser = this.#choice.querySelector("select")!;
     chooser.value = data?.column.key ?? "";
     const legend = data !== null && data.categories.length > 0;

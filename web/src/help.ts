@@ -7,6 +7,7 @@ export const KEYS: readonly (readonly [keys: string, does: string])[] = [
   ["L", "lasso; Shift adds to the selection, Alt takes away"],
   ["R", "rectangle"],
   ["H", "hexagons: click one to select what is in it"],
+  ["C", "select the island of the open object"],
   ["B", "bin the map into hexagons, or show points again"],
   ["F", "fit the whole map"],
   ["← ↑ → ↓, + −", "move and zoom the map that has the focus; Enter opens what is in the middle"],

@@ -141,6 +141,10 @@ function build(app: App): void {
       "]": () => app.step(1),
       n: () => label.review.step(1),
       p: () => label.review.step(-1),
+      c: () => {
+        const column = app.columns.named("cluster");
+        if (column !== undefined && app.object.value !== null) void app.selectSame(column.key, app.object.value);
+      },
       Enter: () => details.current === "label" && void label.apply(),
       Escape: () => app.clearSelection(),
     },

@@ -194,6 +194,12 @@ export class ObjectPanel {
     return section("All labels", needle, body);
   }
 
+  /** Whether a column sorts objects into groups: words, flags, and counted things. */
+  #groups(key: string): boolean {
+    const column = this.app.columns.info(key);
+    return column?.kind === "category" || column?.kind === "flags" || column?.integer === true;
+  }
+
   #title({ key, name }: ObjectValue): string {
     return titleOf(this.app.columns.info(key) ?? { name });
   }
@@ -214,6 +220,13 @@ export class ObjectPanel {
           {},
           typeof one.value === "number" && plottable ? number(one.value, 6) : String(one.value),
           one.unit ? h("span", { class: "unit" }, ` ${one.unit}`) : null,
+          this.#groups(one.key)
+            ? button("all", () => void this.app.selectSame(one.key, this.#info!.row), {
+                class: "link same",
+                "aria-label": `Select all whose ${title} is the same`,
+                title: "Select all that have this value",
+              })
+            : null,
         ),
       ];
     });

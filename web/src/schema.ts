@@ -16,6 +16,7 @@ export interface Column {
   min?: number | null;
   max?: number | null;
   n_missing?: number;
+  integer?: boolean;
   categories?: string[];
   /** Of categories that are classes: #RRGGBB, or null. */
   colours?: (string | null)[];
