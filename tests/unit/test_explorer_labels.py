@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from siderea.errors import DataError, StoreError
-from siderea.explorer.label_log import LabelLog, Said
 from siderea.explorer.labelling import checked, export_csv, import_csv
+from siderea.io.label_log import LabelLog, Said
 
 
 @pytest.fixture
@@ -197,6 +197,13 @@ def test_what_goes_out_comes_in_and_siderea_classify_reads_it(explored, client, 
     read = read_labels(table)
     assert read["class"].tolist() == ["BIN"] * 4 + ["HFR_HAE"] * 4
     assert read["id"].tolist() == [f"s{row:03d}" for row in range(8)]
+
+    log = read_labels(client.path / "explorer" / "labels.sqlite")
+    assert set(zip(log["id"], log["class"], strict=True)) == set(
+        zip(read["id"], read["class"], strict=True)
+    )
+    with pytest.raises(DataError, match="no such file"):
+        read_labels(tmp_path / "nothing.sqlite")
 
     other = explored.make(tmp_path / "other.siderea")
     with explored.client(other.path) as second:

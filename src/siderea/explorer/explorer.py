@@ -16,7 +16,6 @@ from siderea.errors import DataError, StoreError
 from siderea.explorer import summary_file
 from siderea.explorer.cache import ByteCache
 from siderea.explorer.correlation import Correlations
-from siderea.explorer.label_log import LabelLog
 from siderea.explorer.label_table import LabelTable
 from siderea.explorer.neighbours import Neighbours
 from siderea.explorer.overlay import Overlays
@@ -26,6 +25,7 @@ from siderea.explorer.replies import compact
 from siderea.explorer.samp import Outbox
 from siderea.explorer.schema import schema_of
 from siderea.explorer.survey import Survey
+from siderea.io.label_log import LabelLog
 
 __all__ = ["LOG", "BusyError", "Explorer"]
 

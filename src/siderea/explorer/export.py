@@ -91,15 +91,18 @@ def _require_small(n_rows: int, n_columns: int) -> None:
 
 
 def _names(columns: Iterable[Column]) -> dict[str, str]:
-    """Return names by key: the column's own, with its table's before it where two are alike."""
+    """Return names by key: the column's own, and where two are alike that of its table before it.
+
+    The catalogue's keep their names. FITS does not tell upper from lower case.
+    """
     columns = list(columns)
-    own = [column.name.lower() for column in columns]  # FITS does not tell cases apart
-    return {
-        column.key: column.name
-        if own.count(column.name.lower()) == 1 and column.name.lower() not in ("id", "row")
-        else f"{column.table}_{column.name}"
-        for column in columns
-    }
+    own = [column.name.lower() for column in columns]
+    names = {}
+    for column, name in zip(columns, own, strict=True):
+        alone = column.table == "catalogue" or own.count(name) == 1
+        keeps = alone and name not in ("id", "row")
+        names[column.key] = column.name if keeps else f"{column.table}_{column.name}"
+    return names
 
 
 def _csv(survey: Survey, rows: NDArray[np.int64], chosen: list[Column]) -> Iterator[bytes]:

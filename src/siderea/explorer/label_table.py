@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from siderea.explorer.ids import RowNames
-from siderea.explorer.label_log import LabelLog
+from siderea.io.label_log import LabelLog
 
 __all__ = ["ArrayTable", "LabelTable"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from siderea.classify.taxonomy import canonical
 from siderea.errors import DataError
 from siderea.explorer.ids import RowNames
-from siderea.explorer.label_log import Entry, LabelLog, Said
+from siderea.io.label_log import Entry, LabelLog, Said
 
 __all__ = ["Imported", "checked", "entry_told", "export_csv", "import_csv"]
 

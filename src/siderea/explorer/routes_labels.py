@@ -11,12 +11,12 @@ from fastapi.responses import Response
 
 from siderea.errors import DataError
 from siderea.explorer.asking import TEXT, Ask, explorer_of
-from siderea.explorer.label_log import Said
 from siderea.explorer.labelling import checked, entry_told, export_csv, import_csv
 from siderea.explorer.models import Label, Undo, User
 from siderea.explorer.queue import stored_queue
 from siderea.explorer.refusals import AbsentError, NotNowError
 from siderea.explorer.replies import json_reply
+from siderea.io.label_log import Said
 
 __all__ = ["router"]
 
@@ -74,9 +74,7 @@ async def _text(request: Request) -> str:
         raise DataError("labels: not text in UTF-8; expected a CSV table") from error
 
 
-_CSV_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": TEXT}
-}
+_CSV_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": TEXT}}
 
 
 @router.post("/labels/import", openapi_extra=_CSV_BODY)
