@@ -337,3 +337,64 @@ def test_an_interrupted_ingest_is_not_explored(explored, tmp_path):
     with pytest.raises(StoreError, match="interrupted"):
         explored.client(store.path)
     assert SurveyStore.open(store.path).complete is False
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "said"),
+    [
+        ("teff", "K", "effective temperature"),
+        ("teff_err", "K", "1σ error: effective temperature"),
+        ("rv_2", "km/s", "star 2"),
+        ("single_logg", "dex", "fit of one star"),
+        ("binary_vsini_2_err", "km/s", "fit of two stars"),
+        ("snr_blue", "per pixel", "arm blue"),
+        ("ew_halpha_err", "Å", "Hα"),
+        ("ba_fe", "dex", "Ba over iron"),
+        ("halpha_emission_significance", "", "significance"),
+        ("mag_gaia_g", "mag", "gaia_g"),
+        ("anything", "", ""),
+    ],
+)
+def test_columns_have_the_units_of_the_conventions(name, unit, said):
+    from siderea.explorer.names import naming
+
+    assert naming(name).unit == unit
+    assert said in naming(name).description
+
+
+def test_names_agree_with_the_conventions():
+    """Every row of the table of CONVENTIONS.md that names a column of its own."""
+    import re
+    from pathlib import Path
+
+    from siderea.explorer.names import naming
+
+    text = (Path(__file__).parents[2] / "CONVENTIONS.md").read_text()
+    checked = 0
+    for names, unit in re.findall(r"^\| (`[^|]+) \|[^|]*\| ?([^|]*?) ?\|$", text, re.MULTILINE):
+        unit = unit.split(" ")[0].strip()
+        for name in re.findall(r"`([a-z_]+)`", names):
+            if unit not in ("", "as") and name != "wavelength":
+                assert naming(name).unit == unit, name
+                checked += 1
+    assert checked > 15
+
+
+def test_flags_are_read_as_they_are_defined():
+    """Names, bits and the comments of the enumerations, without importing their rooms."""
+    from siderea.binaries.detect import DetectionFlag
+    from siderea.classify.propagation import ClassFlag
+    from siderea.explorer.flag_names import flags_of
+    from siderea.flags import SpectrumFlag
+    from siderea.lightcurves.quality import LightCurveFlag
+
+    for table, column, flags in (
+        ("catalogue", "flags", SpectrumFlag),
+        ("catalogue", "lightcurve_flags", LightCurveFlag),
+        ("classes", "class_flags", ClassFlag),
+        ("detections_ccf", "flags", DetectionFlag),
+    ):
+        found = flags_of(table, column)
+        assert [(one.name, one.bit) for one in found] == [(one.name, int(one)) for one in flags]
+        assert all(one.meaning for one in found)
+    assert flags_of("catalogue", "teff") == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -35,9 +34,9 @@ _ENUMERATIONS = {
     ("classes", "flags"): "flags:SpectrumFlag",
     ("classes", "class_flags"): "classify.propagation:ClassFlag",
     ("detections_ccf", "flags"): "binaries.detect:DetectionFlag",
+    ("detections_model", "flags"): "binaries.model_selection:ModelFlag",
     ("truth", "flags"): "flags:SpectrumFlag",
 }
-_OF_FITS = re.compile(r"(single_|binary_)?flags")
 
 
 def flags_of(table: str, column: str) -> tuple[FlagBit, ...]:
@@ -53,8 +52,6 @@ def flags_of(table: str, column: str) -> tuple[FlagBit, ...]:
     'NO_RV'
     """
     named = _ENUMERATIONS.get((table, column))
-    if named is None and table.startswith("detections_model") and _OF_FITS.fullmatch(column):
-        named = "flags:FitFlag"
     return meanings(named) if named else ()
 
 
@@ -68,6 +65,8 @@ def meanings(named: str) -> tuple[FlagBit, ...]:
     module, name = named.split(":")
     *folders, file = module.split(".")
     source = resources.files("siderea").joinpath(*folders, f"{file}.py")
+    if not source.is_file():
+        return ()
     text = source.read_text(encoding="utf-8")
     lines = text.splitlines()
     for node in ast.parse(text).body:

@@ -68,13 +68,33 @@ NAMES: dict[str, Naming] = _of(
     margin=("", "margin", "largest probability minus the second largest"),
     n_components=("", "components", "stars in the spectrum; 0 where nothing could be searched"),
     significance=("σ", "significance", "significance of a second star"),
-    flux_ratio=("", "flux ratio", "height of the second peak over the first's"),
+    flux_ratio=("", "flux ratio", "light of the second star over the first's"),
     ccf_height=("", "CCF height", "highest correlation coefficient"),
     confidence=("", "confidence", "A sure, B probable, C seen by one arm alone"),
     q=("", "q", "mass ratio"),
     f_imp=("", "f_imp", "improvement of the fit by a second star"),
     chi2=("", "χ²", "χ² of the fit"),
+    delta_chi2=("", "Δχ²", "χ² of one star minus that of two"),
+    delta_bic=("", "ΔBIC", "BIC of one star minus that of two, positive for two"),
+    n_pixels=("", "pixels", "good pixels that entered"),
+    age=("Gyr", "age", "age"),
+    l=("deg", "l", "Galactic longitude"),
+    b=("deg", "b", "Galactic latitude"),
+    ebv=("mag", "E(B−V)", "reddening"),
+    eccentricity=("", "eccentricity", "of the orbit"),
+    inclination=("deg", "inclination", "of the orbit"),
+    k=("km/s", "K", "velocity semi-amplitude"),
+    v_jk=("mag", "V_JK", "V magnitude from J and K, by which GALAH selects"),
     morphology=("", "morphology", "0 detached to 1 ellipsoidal"),
+    constant=("", "level", "relative flux outside of eclipses"),
+    position=("", "position", "orbital phase of the eclipse"),
+    depth=("", "depth", "depth of the eclipse, relative flux"),
+    sigma=("", "σ", "width of the eclipse's Gaussian, in orbital phase"),
+    width=("", "width", "width of the eclipse, in orbital phase"),
+    amplitude=("", "amplitude", "of the ellipsoidal variation, relative flux"),
+    separation=("", "separation", "of the two eclipses, in orbital phase"),
+    e_cos_omega=("", "e cos ω", "from the separation of the eclipses"),
+    n_eclipses=("", "eclipses", "in the chosen model"),
 )
 """By name; `naming` also knows what is composed of these."""
 
@@ -141,6 +161,11 @@ def _of_arm_or_line(name: str) -> Naming | None:
     if name.startswith("snr_"):
         arm = name.removeprefix("snr_")
         return Naming("per pixel", f"S/N {arm}", f"median signal to noise per pixel, arm {arm}")
+    if name.startswith("mag_"):
+        band = name.removeprefix("mag_")
+        return Naming("mag", band, f"magnitude in {band}")
+    if name.startswith("p_") and name[2:].isupper():
+        return Naming("", f"P({name[2:]})", f"probability of the class {name[2:]}")
     if name.startswith("ew_"):
         line = name.removeprefix("ew_")
         return Naming("Å", f"EW {line}", f"equivalent width of {line}, positive in absorption")
