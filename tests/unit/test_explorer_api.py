@@ -309,7 +309,8 @@ def test_light_curves_are_explored_too(explored, tmp_path):
     curves = [LightCurve(phase, one, np.full(300, 1e-3), folded=True) for one in flux]
     fit = two_gaussian.fit(*([getattr(c, n) for c in curves] for n in ("time", "flux", "flux_err")))
     table = pd.DataFrame({"id": ["a", "b", "c"], "flags": 0, "x": [0, 1, 2], "y": [0, 0, 1]})
-    store = write_store(tmp_path / "curves.siderea", curves, fit, table.assign(group=0))
+    table = pd.concat([table.assign(group=0), fit.table().drop(columns="flags")], axis=1)
+    store = write_store(tmp_path / "curves.siderea", curves, fit, table)
     with explored.client(store.path) as client:
         schema = client.get("/api/schema").json()
         assert (schema["kind"], schema["x_label"], schema["lines"]) == (
@@ -321,6 +322,13 @@ def test_light_curves_are_explored_too(explored, tmp_path):
         assert "light curves" in schema["notes"]["classify"]
         shown = array(client.get("/api/spectra/0")).reshape(2, -1)
         np.testing.assert_array_equal(shown[0], store.spectra(0).flux[0])
+        assert schema["has"]["model"]
+        for row in range(3):  # the fitted curve lies on the points, the deeper eclipse at 0.25
+            flux, ivar = array(client.get(f"/api/spectra/{row}")).reshape(2, -1)
+            model = array(client.get(f"/api/spectra/{row}/model"))
+            assert np.std((flux - model)[ivar > 0]) < 3e-3
+            assert model.max() == pytest.approx(1, abs=1e-3)
+            assert abs(store.wavelength[model.argmin()] - 0.25) < 0.01
         for reply in (client.get("/api/spectra/0/ccf"), client.post("/api/classify")):
             assert reply.status_code == 409
             assert "light curves" in reply.json()["detail"]

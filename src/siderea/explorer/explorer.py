@@ -21,7 +21,7 @@ from siderea.explorer.neighbours import Neighbours
 from siderea.explorer.overlay import Overlays
 from siderea.explorer.refit import Refit
 from siderea.explorer.refusals import AbsentError, NotNowError
-from siderea.explorer.replies import compact
+from siderea.explorer.replies import as_json, compact
 from siderea.explorer.samp import Outbox
 from siderea.explorer.schema import schema_of
 from siderea.explorer.survey import Survey
@@ -36,6 +36,8 @@ SUMMARIES = Path("explorer") / "summaries.json"
 """What is said of its columns: can be made anew at any time."""
 
 _PACKED = 32 * 2**20
+_QUEUE = 32
+"""Heavy calls at work or waiting; the handlers have 40 threads."""
 _WAIT = 30.0
 """Seconds that a call waits for the hands of the server to be free."""
 
@@ -71,7 +73,8 @@ class Explorer:
         self._summaries = survey.store.path / SUMMARIES
         self._packed = ByteCache(_PACKED)
         self._hands = threading.BoundedSemaphore(2)
-        self._schema: tuple[str, dict[str, Any]] = ("", {})
+        self._queue = threading.BoundedSemaphore(_QUEUE)
+        self._schema: tuple[str, dict[str, Any], bytes] = ("", {}, b"")
         self._schema_lock = threading.Lock()
 
     def _open_log(self) -> None:
@@ -101,14 +104,19 @@ class Explorer:
         Raises
         ------
         BusyError
-            If none is free for long.
+            If none is free for long, or too many wait already: light calls need threads too.
         """
-        if not self._hands.acquire(timeout=_WAIT):
+        if not self._queue.acquire(blocking=False):
             raise BusyError
         try:
-            yield
+            if not self._hands.acquire(timeout=_WAIT):
+                raise BusyError
+            try:
+                yield
+            finally:
+                self._hands.release()
         finally:
-            self._hands.release()
+            self._queue.release()
 
     # -------------------------------------------------------------------- what there is
 
@@ -144,16 +152,24 @@ class Explorer:
 
     def schema(self) -> dict[str, Any]:
         """Return the schema, made anew only where something changed."""
+        return self._described()[1]
+
+    def schema_text(self) -> tuple[bytes, str]:
+        """Return the schema as JSON, and its version."""
+        version, _, text = self._described()
+        return text, version
+
+    def _described(self) -> tuple[str, dict[str, Any], bytes]:
         self._renew()
         with self._schema_lock:
             version, columns = self._version(), self.survey.columns
             if self._schema[0] != version:
                 before = len(columns.summaries) or summary_file.load(self._summaries, columns)
                 told = {**schema_of(self.survey), **self._abilities(), "version": version}
-                self._schema = (version, told)
+                self._schema = (version, told, as_json(told))
                 if len(columns.summaries) > before:
                     summary_file.save(self._summaries, columns)
-            return self._schema[1]
+            return self._schema
 
     def _renew(self) -> None:
         self.survey.refresh()
@@ -167,7 +183,7 @@ class Explorer:
     def _abilities(self) -> dict[str, Any]:
         missing = self._no_classifier()
         has = {
-            "model": bool(self.overlays.products()),
+            "model": self.overlays.available,
             "ccf": self.survey.kind == "spectra",
             "features": bool(self.survey.features()),
             "labels": self._log is not None,

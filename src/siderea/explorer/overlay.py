@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siderea.errors import SidereaError
+from siderea.explorer.curve_overlay import COLUMNS, curve_of
 from siderea.explorer.refusals import AbsentError, NotNowError
 from siderea.explorer.survey import Survey
 
@@ -159,7 +160,9 @@ def light_of(model: SurveyEmulator, stars: Stars) -> Overlay:
 
 
 class Overlays:
-    """Models of the spectra of a survey; the emulator is brought to their grid on the first call.
+    """Models of the spectra, or light curves, of a survey.
+
+    The emulator is brought to their grid on the first call.
 
     Parameters
     ----------
@@ -179,6 +182,13 @@ class Overlays:
             if {"single_teff", "binary_teff", "binary_teff_1"} & set(table.columns)
         ]
 
+    @property
+    def available(self) -> bool:
+        """Whether any fit is in the store."""
+        if self.survey.kind != "spectra":
+            return set(COLUMNS) <= set(self.survey.table("catalogue").columns)
+        return bool(self.products())
+
     def of(self, row: int) -> Overlay:
         """Return the model of a row.
 
@@ -193,6 +203,8 @@ class Overlays:
         NotNowError
             If the emulator does not cover the store's spectra.
         """
+        if self.survey.kind != "spectra":
+            return self._curve(row)
         for product in self.products():
             table = self.survey.table(product)
             wanted = [
@@ -205,6 +217,16 @@ class Overlays:
                 with self._lock:
                     return light_of(self._ready(), stars)
         raise AbsentError(f"row {row}: no fit of it is in the store (siderea detect)")
+
+    def _curve(self, row: int) -> Overlay:
+        """Return the fitted curve of a light curve."""
+        store = self.survey.store
+        primary_at = float(store.manifest.get("axis", {}).get("primary_eclipse", 0.25))
+        held = self.survey.table("catalogue").at(row, COLUMNS) if self.available else {}
+        curve = curve_of(held, store.wavelength, primary_at)
+        if curve is None:
+            raise AbsentError(f"row {row}: no fit of it is in the store")
+        return Overlay(("model",), curve[None])
 
     def _ready(self) -> SurveyEmulator:
         if self._model is None:

@@ -13,7 +13,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["binary", "compact", "json_reply"]
+__all__ = ["as_json", "binary", "compact", "json_reply"]
 
 _PROBE = 64 * 1024
 _PAYS = 0.6
@@ -24,9 +24,16 @@ _YEAR = 365 * 86400
 
 def json_reply(content: Any, *, status: int = 200) -> Response:
     """Return JSON; NaN and infinities are null."""
-    text = json.dumps(_plain(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     headers = {"cache-control": "no-store"}
-    return Response(text, status_code=status, media_type="application/json", headers=headers)
+    return Response(
+        as_json(content), status_code=status, media_type="application/json", headers=headers
+    )
+
+
+def as_json(content: Any) -> bytes:
+    """Return content as JSON; NaN and infinities are null."""
+    text = json.dumps(_plain(content), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.encode("ascii")
 
 
 def _plain(value: Any) -> Any:
@@ -98,4 +105,5 @@ def binary(
 
 
 def _octets(data: bytes, headers: Mapping[str, str]) -> Response:
-    return Response(data, media_type="application/octet-stream", headers=dict(headers))
+    kind = headers.get("content-type", "application/octet-stream")
+    return Response(data, media_type=kind, headers=dict(headers))

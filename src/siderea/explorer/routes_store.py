@@ -28,9 +28,11 @@ Name = Annotated[str, Path(max_length=200)]
 
 
 @router.get("/schema")
-def schema(explorer: Ask) -> Response:
+def schema(explorer: Ask, request: Request) -> Response:
     """Give what is in the store."""
-    return json_reply(explorer.schema())
+    text, version = explorer.schema_text()
+    headers = {"content-type": "application/json"}
+    return binary(request, text, version=version, packed=compact(text), headers=headers)
 
 
 @router.get("/version")

@@ -19,8 +19,8 @@ __all__ = ["Listening", "serve"]
 _M_MMAP_THRESHOLD = -3
 """Of malloc.h."""
 
-MOST_CONNECTIONS = 128
-"""Open connections and calls at once beyond which new ones are told 503."""
+MOST_CONNECTIONS = 512
+"""Open connections, idle ones too, beyond which new ones are told 503: a browser holds six."""
 
 
 class Listening:
