@@ -261,6 +261,12 @@ def test_the_classifier_learns_from_the_log(client):
     sure = np.frombuffer(client.get("/api/columns/refit:probability").content, dtype="<f4")
     assert np.isnan(sure[59])
     assert sure[:30].min() >= 0.5
+    each = [
+        np.frombuffer(client.get(f"/api/columns/refit:p_{name}").content, dtype="<f4")
+        for name in ("BIN", "NOR")
+    ]
+    np.testing.assert_allclose((each[0] + each[1])[:59], 1, atol=1e-5)
+    np.testing.assert_array_equal(np.maximum(*each), sure)
 
     queue = client.get("/api/review?n=6").json()
     assert len(queue["rows"]) == 6 == len(set(queue["rows"]))

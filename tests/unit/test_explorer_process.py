@@ -201,3 +201,17 @@ def test_the_memory_of_the_system_is_given_back():
     import siderea.explorer.server  # noqa: F401
 
     assert pyarrow.default_memory_pool().backend_name != "system"
+
+
+def test_without_its_extra_it_says_what_to_install(store):
+    lacking = "import sys; sys.modules['fastapi'] = None; " + RUN
+    refused = subprocess.run(
+        [sys.executable, "-c", lacking, "explore", str(store.path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "siderea[explorer]" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1

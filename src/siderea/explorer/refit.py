@@ -27,6 +27,9 @@ MOST_PER_CLASS = 2000
 BACKGROUND = 30_000
 """Spectra without a label that tell how features scatter."""
 
+MOST_CLASSES = 24
+"""Classes whose probabilities become columns."""
+
 CHUNK = 5_000
 POOL = 20_000
 _SEED = 0
@@ -66,11 +69,15 @@ class _Spread:
 
     rows: NDArray[np.int64]
     names: tuple[str, ...]
-    best: NDArray[np.int16]
+    probability: NDArray[np.float32]
     given: NDArray[np.bool_]
-    confidence: NDArray[np.float32]
     margin: NDArray[np.float32]
     novelty: NDArray[np.float32]
+
+    @property
+    def best(self) -> NDArray[np.intp]:
+        """The most probable class."""
+        return self.probability.argmax(axis=1)
 
 
 class Refit:
@@ -216,12 +223,11 @@ def _predicted(
     parts = []
     for start in range(0, len(points), CHUNK):
         found = learned.predict(points[start : start + CHUNK])
-        best = found.probability.argmax(axis=1)
         given = np.array([one is not None for one in found.label], dtype=bool)
-        parts.append((best, given, found.confidence, found.margin, found.novelty))
-    best, given, *numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
-    small = [one.astype(np.float32) for one in numbers]
-    return _Spread(rows, learned.classes_, best.astype(np.int16), given, *small)
+        numbers = (found.probability, found.margin, found.novelty)
+        parts.append((given, *(one.astype(np.float32) for one in numbers)))
+    given, probability, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _Spread(rows, learned.classes_, probability, given, *rest)
 
 
 def _table(spread: _Spread, n: int, version: str) -> ArrayTable:
@@ -230,9 +236,11 @@ def _table(spread: _Spread, n: int, version: str) -> ArrayTable:
     words = pa.array(spread.names, pa.string())
     arrays = {
         "class": pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), words),
-        "probability": _laid(spread.rows, spread.confidence, n),
+        "probability": _laid(spread.rows, spread.probability.max(axis=1), n),
         "margin": _laid(spread.rows, spread.margin, n),
     }
+    for number, name in enumerate(spread.names[:MOST_CLASSES]):
+        arrays[f"p_{name}"] = _laid(spread.rows, spread.probability[:, number], n)
     return ArrayTable("refit", version, arrays)
 
 
@@ -251,7 +259,7 @@ def _pool(spread: _Spread, labelled: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _reason(spread: _Spread, place: int) -> str:
-    name = spread.names[spread.best[place]]
+    name = spread.names[int(spread.probability[place].argmax())]
     if spread.novelty[place] <= 0.01:
         return f"unlike everything that is labelled (nearest: {name})"
-    return f"{name} or another: {100 * spread.confidence[place]:.0f} % sure"
+    return f"{name} or another: {100 * spread.probability[place].max():.0f} % sure"
