@@ -150,6 +150,8 @@ def test_neighbours_are_the_nearest_by_brute_force(client, store):
     near = client.get("/api/neighbours/20?space=features:tsne&k=7").json()
     assert near["rows"] == order
     np.testing.assert_allclose(near["distances"], distance[order], rtol=1e-4)
+    second = client.get("/api/neighbours/20?space=features:tsne:2&k=7").json()
+    assert second["rows"] == order
     on_map = client.get("/api/neighbours/20?space=map:tsne&k=2").json()
     assert sorted(on_map["rows"]) == [19, 21]
     assert client.get("/api/neighbours/59?space=features:tsne").status_code == 409

@@ -273,7 +273,7 @@ def test_the_classifier_learns_from_the_log(client):
     assert not set(queue["rows"]) & ({*range(8)} | {*range(40, 48)})
     margin = np.frombuffer(client.get("/api/columns/refit:margin").content, dtype="<f4")
     assert margin[queue["rows"]].mean() < np.nanmean(margin)
-    assert client.post("/api/classify").json()["job"] == job + 1
+    assert client.post("/api/classify?map=tsne:2").json()["job"] == job + 1
     wait(client)
 
 

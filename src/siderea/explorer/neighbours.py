@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from siderea.errors import DataError
 from siderea.explorer.refusals import NotNowError
-from siderea.explorer.survey import Survey
+from siderea.explorer.survey import SECOND_PASS, Survey
 
 __all__ = ["MOST", "Near", "Neighbours"]
 
@@ -81,6 +81,7 @@ class Neighbours:
         if kind != "features":
             raise DataError(f"space: found {space[:60]!r}; expected map:NAME or features:NAME")
         with self._lock:
+            name = name.removesuffix(SECOND_PASS)  # it is made of the same features
             key = (name, self.survey.features_version(name))
             if self._held is None or self._held[0] != key:
                 self._held = None  # the old ones go before the new ones come

@@ -15,6 +15,7 @@ from siderea.errors import SidereaError
 from siderea.explorer.label_table import ArrayTable, LabelTable
 from siderea.explorer.neighbours import Neighbours
 from siderea.explorer.refusals import NotNowError
+from siderea.explorer.survey import SECOND_PASS
 
 if TYPE_CHECKING:
     from siderea.classify.propagation import LabelPropagator
@@ -115,6 +116,7 @@ class Refit:
         with self._lock:
             if self.status.state == "running":
                 return self.status.job
+            map_name = map_name.removesuffix(SECOND_PASS)
             self.neighbours.survey.features_version(map_name)
             words = self.labels.read("class")
             _require_labels(words)

@@ -22,12 +22,14 @@ from siderea.explorer.tables import ParquetTable, signature
 from siderea.io.raw_rows import read_rows
 from siderea.io.store import SurveyStore
 
-__all__ = ["MapInfo", "Survey"]
+__all__ = ["SECOND_PASS", "MapInfo", "Survey"]
 
 _LOOK_EVERY = 2.0
 """Seconds between looks at the products folder."""
 
 _FEATURES = "_features"
+SECOND_PASS = ":2"
+"""Ends the name of the map of a second pass."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Survey:
         self._extra: dict[str, Table] = {}
         self._looked = -np.inf
         self._found: dict[str, ParquetTable] = {}
+        self._infos: dict[str, tuple[str, dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self.refresh()
 
@@ -168,15 +171,23 @@ class Survey:
         """Return the maps of the store."""
         found = []
         for name, table in self.products().items():
-            for suffix, axes in (("", ("x", "y")), (":2", ("x_2", "y_2"))):
+            for suffix, axes in (("", ("x", "y")), (SECOND_PASS, ("x_2", "y_2"))):
                 if set(axes) <= set(table.columns):
-                    info = self.store.product_info(name)
+                    info = self._info(name, table.version)
                     parameters = dict(info.get("parameters", {}))
                     method = str(info.get("method", ""))
                     found.append(
                         MapInfo(name + suffix, name, axes, method, parameters, table.version)
                     )
         return found
+
+    def _info(self, name: str, version: str) -> dict[str, Any]:
+        """Return the provenance of a product, read once."""
+        known = self._infos.get(name)
+        if known is None or known[0] != version:
+            known = (version, self.store.product_info(name))
+            self._infos[name] = known
+        return known[1]
 
     def map(self, name: str) -> MapInfo:
         """Return a map by name; an `AbsentError` where there is none."""

@@ -48,7 +48,7 @@ class ParquetTable:
         ]
         self._starts = np.cumsum([0, *sizes])
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(dict.fromkeys(self._schema.names))
