@@ -93,15 +93,21 @@ export function drawSky(context: CanvasRenderingContext2D, camera: Camera, ink: 
   for (const ra of [-179.99, -120, -60, 0, 60, 120, 179.99]) {
     path(span(-90, 90, 3).map((dec) => [ra, dec]));
   }
+  const write = (text: string, x: number, y: number): void => {
+    context.lineWidth = 3;
+    context.strokeStyle = ink.paper;
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+  };
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (const ra of [-120, -60, 0, 60, 120]) {
     const [x, y] = camera.toScreen(...hammer(ra, 0));
-    context.fillText(`${(ra + 360) % 360}°`, x, y + 8);
+    write(`${(ra + 360) % 360}°`, x, y + 8);
   }
   for (const dec of [-60, -30, 30, 60]) {
     const [x, y] = camera.toScreen(...hammer(179.99, dec));
     context.textAlign = "right";
-    context.fillText(`${dec > 0 ? "+" : "−"}${Math.abs(dec)}°`, x - 4, y);
+    write(`${dec > 0 ? "+" : "−"}${Math.abs(dec)}°`, x - 4, y);
   }
 }

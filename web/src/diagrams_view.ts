@@ -111,9 +111,8 @@ export class DiagramsView {
         const there = a.values[row]! > MISSING && d.values[row]! > MISSING;
         xy.set(there ? hammer(a.values[row]!, d.values[row]!) : [NaN, NaN], 2 * row);
       }
-      plane.setPositions(xy, false);
       plane.home = { left: -2 * Math.SQRT2, right: 2 * Math.SQRT2, bottom: -Math.SQRT2, top: Math.SQRT2 };
-      plane.fit();
+      plane.setPositions(xy);
     } catch (error) {
       report(error);
     }

@@ -98,6 +98,14 @@ export class HexCells {
     };
   }
 
+  /** Cells that hold some of the rows. */
+  holding(rows: Uint32Array): Set<number> {
+    const { cells } = this.#ready();
+    const found = new Set<number>();
+    for (const row of rows) if (cells.cell[row]! >= 0) found.add(cells.cell[row]!);
+    return found;
+  }
+
   outline(context: CanvasRenderingContext2D, camera: Camera, cell: number, colour: string): void {
     const { cells } = this.#ready();
     context.beginPath();

@@ -197,7 +197,8 @@ export class ObjectPanel {
   /** Whether a column sorts objects into groups: words, flags, and counted things. */
   #groups(key: string): boolean {
     const column = this.app.columns.info(key);
-    return column?.kind === "category" || column?.kind === "flags" || column?.integer === true;
+    if (column?.kind === "number") return column.integer === true;
+    return column?.kind === "category" || column?.kind === "flags";
   }
 
   #title({ key, name }: ObjectValue): string {

@@ -122,8 +122,9 @@ export class Plane {
   }
 
   fit(): void {
+    if (this.camera.width <= 1 || this.#xy.length === 0) return;
     this.camera.fit(this.home ?? boundsOf(this.#xy), this.options.hexagons ? 44 : 0);
-    this.#fitted = this.camera.width > 1;
+    this.#fitted = true;
     this.draw();
   }
 
@@ -205,7 +206,8 @@ export class Plane {
   }
 
   #render(time: number): void {
-    if (this.#canvas.clientWidth === 0 || this.#xy.length === 0) return;
+    // a frame comes before the first measure of size: sizes in pixels would mean nothing
+    if (!this.#fitted || this.#canvas.clientWidth === 0) return;
     const share = this.#moving ? this.pace.share(this.app.n) : 1;
     const look = this.#look;
     if (share < 1) look.alpha = Math.min(1, look.alpha / Math.pow(share, 0.3));
@@ -297,6 +299,11 @@ export class Plane {
         context.stroke();
       }
     };
+    if (this.#hexes !== null && this.app.hex.value.on) {
+      for (const one of this.#hexes.holding(this.app.selection.value.rows)) {
+        this.#hexes.outline(context, this.camera, one, ink.text);
+      }
+    }
     for (const row of this.app.marks.value) ring(row, 4, 1.2);
     if (this.app.object.value !== null) ring(this.app.object.value, 8, 2.2);
     const cell = this.#hover === null ? -1 : this.#cellAt(this.#hover.px, this.#hover.py);

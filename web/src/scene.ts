@@ -35,6 +35,8 @@ export interface HexLayer {
 
 const SCALES = { plain: 0, linear: 1, log: 2, category: 3 } as const;
 const OFF_MAP = 1e30;
+/** So few selected points are drawn large enough to be seen. */
+const FEW = 3000;
 
 interface Card {
   points: Program;
@@ -241,7 +243,8 @@ export class Scene {
     if (this.#selected !== null) {
       points.float("fade", 0);
       points.float("alpha", Math.max(look.alpha, 0.85));
-      points.float("size", Math.max(1, (look.size + 1) * ratio));
+      const least = this.#selected.length < FEW ? 4.5 : 0;
+      points.float("size", Math.max(1, least * ratio, (look.size + 1) * ratio));
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, selected);
       gl.drawElements(gl.POINTS, part(this.#selected.length), gl.UNSIGNED_INT, 0);
     }

@@ -400,26 +400,30 @@ export class SpectrumView {
     return { axis, lines: this.app.schema.lines, bands: this.app.schema.bands };
   }
 
-  /** From the 0.3rd to the 99.7th percentile of what is in view: spikes do not flatten a spectrum. */
+  /**
+   * What is in view, but for the highest 0.3 % and the two lowest pixels: spikes do not flatten a
+   * spectrum, and the cores of its lines stay in.
+   */
   #limits(plot: uPlot): [number, number] {
     const x = this.#axis!.x;
-    const { min, max } = plot.scales.x!;
+    const min = plot.scales.x!.min ?? x[0]!;
+    const max = plot.scales.x!.max ?? x[x.length - 1]!;
     const seen: number[] = [];
-    for (const name of ["flux", "selectionLow", "selectionHigh", "selection", "reference", "model", "difference"] as const) {
+    for (const name of ["flux", "selectionLow", "selectionHigh", "selection", "reference", "model", "star_1", "star_2", "difference"] as const) {
       const values = this.#series[name];
       if (values === undefined) continue;
       const step = Math.max(1, Math.floor(x.length / 6000));
       for (let i = 0; i < x.length; i += step) {
         const value = values[i];
-        if (value !== null && value !== undefined && x[i]! >= min! && x[i]! <= max!) seen.push(value);
+        if (value !== null && value !== undefined && x[i]! >= min && x[i]! <= max) seen.push(value);
       }
     }
     if (seen.length === 0) return [0, 1.2];
     seen.sort((a, b) => a - b);
-    const low = seen[Math.floor(0.003 * (seen.length - 1))]!;
+    const low = seen[Math.min(2, seen.length - 1)]!;
     const high = seen[Math.ceil(0.997 * (seen.length - 1))]!;
-    const pad = 0.1 * (high - low || 0.1);
-    return [low - pad, high + 1.6 * pad];
+    const pad = 0.07 * (high - low || 0.1);
+    return [low - pad, high + 2.5 * pad];
   }
 
   #resize(): void {
