@@ -37,6 +37,20 @@ def test_first_picture_needs_schema_places_and_one_colour(look):
     assert eye.ask("document.documentElement.scrollWidth") == 1280
 
 
+def test_nothing_is_drawn_before_the_canvas_has_its_size(look):
+    """Points are sized by it: at the 300 pixels of a new canvas each would cover the map."""
+    eye = look(
+        script="window.sizes = []; for (const name of ['drawArrays', 'drawElements']) {"
+        " const draw = WebGL2RenderingContext.prototype[name];"
+        " WebGL2RenderingContext.prototype[name] = function (...all) {"
+        " sizes.push(this.canvas.width); return draw.apply(this, all); }; }"
+    )
+    eye.tab("diagrams")
+    eye.until("siderea.diagrams.kiel?.positions.length > 0 && siderea.diagrams.sky !== null")
+    eye.until("new Set(sizes).size >= 3")  # map, diagram, sky
+    assert 300 not in eye.ask("sizes")
+
+
 def test_colour_by_number_its_range_and_map(eye):
     before = settled(eye)
     eye.page.select_option("#colour-by", "catalogue:logg")
