@@ -90,7 +90,9 @@ def opened(browser: Any, address: str) -> Any:
 
 
 def first_view(browser: Any, address: str, title: str) -> Any:
+    cost = Cost()
     page = opened(browser, address)
+    spent = cost.spent()
     picture, coloured = (
         page.evaluate(f"performance.getEntriesByName('siderea:{name}')[0].startTime")
         for name in ("picture", "coloured")
@@ -102,7 +104,7 @@ def first_view(browser: Any, address: str, title: str) -> Any:
     )
     print(
         f"{title:34s} first picture {picture / 1e3:5.2f} s, in its colour {coloured / 1e3:5.2f} s, "
-        f"{sent / 1e6:5.2f} MB sent"
+        f"{sent / 1e6:5.2f} MB sent, CPU of Chromium {spent:4.2f} s"
     )
     return page
 
@@ -175,13 +177,19 @@ def acts(page: Any) -> None:
         " siderea.app.mask.value.keep), 'Lasso')"
     )
     page.evaluate("(() => { window.centre = [8, 0]; window.reach = 32; })()")
+    found = "(() => { const start = performance.now(); " + lasso.replace(
+        "siderea.app.select(", "(rows => rows)("
+    )
+    for name in ("rows in a lasso of 200 corners", "rows in it again"):
+        spent = page.evaluate(found + "; return performance.now() - start; })()")
+        print(f"{name:34s} {spent:7.0f} ms")
     steps = (
         ("recolour, column from the server", "await siderea.app.colourBy('catalogue:logg')"),
         ("recolour, column held", "await siderea.app.colourBy('catalogue:teff')"),
         ("colour range moved", "siderea.app.recolour({ low: 5000 })"),
         ("recolour by class", "await siderea.app.colourBy('classes:class')"),
-        ("lasso of 200 corners, first", lasso),
-        ("lasso again", lasso),
+        ("lasso, drawn", lasso),
+        ("lasso again, drawn", lasso),
         ("selection cleared", "siderea.app.clearSelection()"),
         ("hexagons, 40 across", "siderea.app.hex.set({ ...siderea.app.hex.value, on: true })"),
         ("points again", "siderea.app.hex.set({ ...siderea.app.hex.value, on: false })"),

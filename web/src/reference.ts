@@ -9,7 +9,8 @@ export class Reference {
   rows: Uint32Array | null = null;
   title = "";
   readonly #select: HTMLSelectElement;
-  #touched = false;
+  /** Whether someone chose it; one that was only suggested goes with the selection. */
+  chosen = false;
 
   constructor(
     readonly app: App,
@@ -20,7 +21,7 @@ export class Reference {
       "aria-label": "Reference spectrum",
       title: "What the mean of the selection is compared with",
       change: () => {
-        this.#touched = true;
+        this.chosen = true;
         void this.#choose();
       },
       focus: () => this.#options(),
@@ -57,7 +58,7 @@ export class Reference {
 
   /** The first mean of a session is shown against all, until someone chooses. */
   suggest(): void {
-    if (this.#touched || this.#select.value !== "none") return;
+    if (this.chosen || this.#select.value !== "none") return;
     this.#select.value = "all";
     void this.#choose();
   }

@@ -278,7 +278,8 @@ export class SpectrumView {
       }
     }
     if (on.mean && this.#mean !== null) addMean(series, axis, "selection", this.#mean);
-    if (on.mean && this.#referenceMean !== null) addMean(series, axis, "reference", this.#referenceMean);
+    const compared = this.#mean !== null || this.reference.chosen;
+    if (on.mean && compared && this.#referenceMean !== null) addMean(series, axis, "reference", this.#referenceMean);
     this.#pins.forEach((pin, i) => (series[`pin${i + 1}` as Part] = axis.spread(pin.flux)));
     return series;
   }
