@@ -334,8 +334,12 @@ def test_light_curves_are_explored_too(explored, tmp_path):
         for reply in (client.get("/api/spectra/0/ccf"), client.post("/api/classify")):
             assert reply.status_code == 409
             assert "light curves" in reply.json()["detail"]
-        said = {"rows": [0], "kind": "class", "value": "EA", "user": "ann"}
-        assert client.post("/api/labels", json=said).json() == {"seq": 1}
+        for number, one in enumerate(schema["classes"], 1):
+            said = {"rows": [0], "kind": "class", "value": one["code"], "user": "ann"}
+            assert client.post("/api/labels", json=said).json() == {"seq": number}
+        assert [entry["value"] for entry in client.get("/api/labels").json()["entries"]] == [
+            one["code"] for one in schema["classes"]
+        ]
 
 
 def test_an_interrupted_ingest_is_not_explored(explored, tmp_path):

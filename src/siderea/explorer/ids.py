@@ -64,6 +64,8 @@ class RowNames:
 
     def rows_of(self, ids: Sequence[str] | pa.Array) -> NDArray[np.int64]:
         """Return the row of each identifier, -1 for one that is not here."""
+        if not len(ids):
+            return np.empty(0, dtype=np.int64)
         wanted = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         found = pc.index_in(wanted, value_set=self.ids).fill_null(-1)
         return np.asarray(found).astype(np.int64)

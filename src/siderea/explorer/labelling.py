@@ -17,7 +17,7 @@ from siderea.errors import DataError
 from siderea.explorer.ids import RowNames
 from siderea.io.label_log import Entry, LabelLog, Said
 
-__all__ = ["Imported", "checked", "entry_told", "export_csv", "import_csv"]
+__all__ = ["Imported", "checked", "entries_told", "export_csv", "import_csv"]
 
 SHOWN = 1000
 """Rows of an entry that are listed."""
@@ -69,20 +69,27 @@ def checked(kind: str, value: str) -> str:
     return value
 
 
-def entry_told(
-    log: LabelLog, names: RowNames, entry: Entry, *, shown: int = SHOWN
-) -> dict[str, Any]:
-    """Return an entry with its rows, as the page gets it.
+def entries_told(
+    log: LabelLog, names: RowNames, entries: Sequence[Entry], *, shown: int = SHOWN
+) -> list[dict[str, Any]]:
+    """Return entries with their rows, as the page gets them.
 
     Parameters
     ----------
-    log, names, entry
+    log : LabelLog
+    names : RowNames
+    entries : sequence of Entry
     shown : int
-        Rows that are listed.
+        Rows that are listed of each.
     """
-    about = entry.undoes if entry.undoes is not None else entry.seq
-    ids = log.members(about, most=shown)
-    return {**asdict(entry), "ids": ids, "rows": names.rows_of(ids).tolist()}
+    about = [entry.seq if entry.undoes is None else entry.undoes for entry in entries]
+    ids = [log.members(seq, most=shown) if shown else [] for seq in about]
+    # All at once: a look-up goes through the names of the whole store, however few are sought.
+    rows = iter(names.rows_of([one for some in ids for one in some]).tolist())
+    return [
+        {**asdict(entry), "ids": some, "rows": [next(rows) for _ in some]}
+        for entry, some in zip(entries, ids, strict=True)
+    ]
 
 
 def export_csv(log: LabelLog, kind: str) -> str:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from siderea.errors import DataError
 from siderea.explorer.asking import TEXT, Ask, explorer_of
-from siderea.explorer.labelling import checked, entry_told, export_csv, import_csv
+from siderea.explorer.labelling import checked, entries_told, export_csv, import_csv
 from siderea.explorer.models import Label, Undo, User
 from siderea.explorer.queue import stored_queue
 from siderea.explorer.refusals import AbsentError, NotNowError
@@ -30,7 +30,7 @@ def labels(explorer: Ask, since: Annotated[int, Query(ge=0, le=2**53)] = 0) -> R
     """Give the entries of the log after a number."""
     log, names = explorer.log, explorer.survey.names
     entries = log.entries(since, most=MOST_ENTRIES)
-    told = [entry_told(log, names, entry) for entry in entries]
+    told = entries_told(log, names, entries)
     last = log.seq
     more = bool(entries) and entries[-1].seq < last
     return json_reply({"seq": last, "more": more, "entries": told})

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from siderea.explorer.asking import OCTETS, ROW, ROWS_BODY, Ask, Keys, Rows
 from siderea.explorer.export import rows_told
 from siderea.explorer.expression import mask_of
-from siderea.explorer.labelling import entry_told
+from siderea.explorer.labelling import entries_told
 from siderea.explorer.models import Filter
 from siderea.explorer.neighbours import MOST
 from siderea.explorer.objects import object_of
@@ -68,7 +68,7 @@ def one_object(explorer: Ask, row: ROW) -> Response:
     known = object_of(explorer.survey, explorer.row(row))
     if explorer.schema()["has"]["labels"]:
         log, names = explorer.log, explorer.survey.names
-        known["labels"] = [entry_told(log, names, entry, shown=0) for entry in log.of(known["id"])]
+        known["labels"] = entries_told(log, names, log.of(known["id"]), shown=0)
     return json_reply({"labels": [], **known})
 
 

@@ -8,17 +8,26 @@ from typing import Any
 import numpy as np
 
 import siderea
-from siderea.classify.taxonomy import CLASSES, colour
+from siderea.classify.taxonomy import CLASSES, SpectralClass, colour
 from siderea.errors import DataError
 from siderea.explorer.columns import Column
 from siderea.explorer.flag_names import flags_of
 from siderea.explorer.markers import bands, lines
 from siderea.explorer.survey import MapInfo, Survey
 
-__all__ = ["column_of", "schema_of"]
+__all__ = ["ECLIPSING", "column_of", "schema_of"]
 
 _EXACT = 2**24
 """Whole numbers beyond it are not exact as float32."""
+
+ECLIPSING = (
+    SpectralClass("DETACHED", "detached", "two eclipses, flat between them", "#0072B2"),
+    SpectralClass("SEMI-DETACHED", "semi-detached", "one star fills its lobe", "#E69F00"),
+    SpectralClass("CONTACT", "contact", "both stars fill their lobes", "#CC79A7"),
+    SpectralClass("ELLIPSOIDAL", "ellipsoidal", "tides without eclipses", "#009E73"),
+    SpectralClass("WRD", "problematic", "a problem of the data, not of the star", "#000000"),
+)
+"""What light curves are labelled as; colours that stay apart for the colour-blind."""
 
 _OF_NUMBERS = ("low", "high", "min", "max", "n_missing", "integer")
 _COLOURS = ("teff", "ew_halpha", "morphology", "snr")
@@ -47,7 +56,7 @@ def schema_of(survey: Survey) -> dict[str, Any]:
         "bands": bands(*grid) if is_spectra else [],
         "classes": [
             {"code": one.code, "name": one.name, "meaning": one.meaning, "colour": one.colour}
-            for one in CLASSES.values()
+            for one in (CLASSES.values() if is_spectra else ECLIPSING)
         ],
         "flags": [asdict(flag) for flag in flags_of("catalogue", "flags") if flag.bit],
         "default": {"map": _default_map(survey), "colour": _default_colour(columns)},
