@@ -167,9 +167,8 @@ def _fits(fields: Sequence[Field]) -> bytes:
         if values.dtype.kind == "U":
             values = np.char.encode(values, "ascii", "replace") if values.size else values
         name = _ascii(field.name) or f"column_{number}"
-        columns.append(
-            fits.Column(name, _form(values), unit=_ascii(field.unit) or None, array=values)
-        )
+        unit = "" if field.unit == "dex" else _ascii(field.unit)  # FITS knows none: readers warn
+        columns.append(fits.Column(name, _form(values), unit=unit or None, array=values))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # names that are longer than a keyword's value
         table = fits.BinTableHDU.from_columns(columns)
