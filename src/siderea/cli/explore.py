@@ -27,7 +27,7 @@ def run(
 
     Labels are kept in the store (explorer/labels.sqlite), whatever happens to the server.
 
-    Memory: 0.5 GiB for 600,000 spectra, whatever their pixels.
+    Memory: 0.5 GiB for 600,000 spectra, whatever their pixels; 1 GiB while it refits.
     Time: ready within a few seconds; nothing is copied.
     """
     from siderea.errors import DataError
