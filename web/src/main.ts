@@ -119,7 +119,11 @@ function build(app: App): void {
   $("#details").append(details.element);
   app.object.watch(() => !label.review.running && details.show("object"));
   app.selection.watch(({ rows }) => rows.length > 0 && details.current === "object" && details.show("selection"));
+  const listed = (): string => app.columns.list.map((one) => one.key).join("\n");
+  let before = listed();
   app.renewed.watch(() => {
+    if (listed() === before) return; // other values, the same columns: open lists stay open
+    before = listed();
     for (const one of [colour, filter, diagrams, histograms, table]) one.refreshColumns();
   });
   app.positions.watch((xy) => plane.setPositions(xy));

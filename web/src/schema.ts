@@ -118,6 +118,8 @@ export interface LogEntry {
   value: string;
   comment: string;
   undone: boolean;
+  /** Of an undo: the entry that it takes back. */
+  undoes?: number | null;
 }
 
 export interface Ccf {

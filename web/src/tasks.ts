@@ -8,6 +8,7 @@ import type { ClassifyState, LogEntry } from "./schema";
 
 const EVERY = 2500; // ms between two questions for news
 const EVERY_JOB = 700;
+const KEPT = 400; // entries of the log that the page holds
 
 /** The log of labels, kept up to date: ours and everyone's. */
 export class News {
@@ -42,15 +43,19 @@ export class News {
     }
   }
 
+  /** Read what is new in the log; of a long one, only its end. */
   async #read(seq: number): Promise<void> {
-    let all: LogEntry[] = [];
-    let since = 0; // from the start: an undo changes what was there before
+    const held = this.entries.value;
+    let since = held[held.length - 1]?.seq ?? Math.max(0, seq - KEPT);
+    let all = [...held];
     for (;;) {
       const { entries, more } = await api.labels(since);
       all = [...all, ...entries];
       if (!more || entries.length === 0) break;
       since = entries[entries.length - 1]!.seq;
     }
+    const undone = new Set(all.map((one) => one.undoes).filter((one) => typeof one === "number"));
+    all = all.slice(-KEPT).map((one) => (undone.has(one.seq) ? { ...one, undone: true } : one));
     if (this.#seen.labels >= 0 && seq > this.#seen.labels) this.#tell(all);
     this.entries.set(all);
   }
