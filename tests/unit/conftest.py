@@ -35,3 +35,9 @@ def given() -> ModuleType:
 def small() -> ModuleType:
     """The module tests/small_stars.py: short spectra of one and more stars."""
     return _module("small_stars")
+
+
+@pytest.fixture(scope="session")
+def explored() -> ModuleType:
+    """The module tests/explorer_store.py: a small store, and a client of its explorer."""
+    return _module("explorer_store")

@@ -187,7 +187,7 @@ def test_products_that_do_not_belong_are_refused(store, name, frame, said):
 def test_a_failed_write_leaves_the_old_product(store, monkeypatch):
     store.write_product("m", pd.DataFrame({"id": ["s1"], "x": [1.0]}))
 
-    def fail(writer, table):
+    def fail(writer, table, **_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", fail)

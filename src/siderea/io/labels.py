@@ -9,11 +9,14 @@ import pandas as pd
 from siderea.classify.taxonomy import canonical
 from siderea.errors import DataError
 from siderea.io.catalogue import ID_COLUMNS, read_table
+from siderea.io.label_log import LabelLog
 
 __all__ = ["CLASS_COLUMNS", "read_labels"]
 
 CLASS_COLUMNS = ("class", "classification", "label", "tsne_class", "fff")
 """What the column of classes may be called, in any case; ``FFF`` is the survey's own list."""
+
+LOG_SUFFIX = ".sqlite"
 
 
 def read_labels(path: str | Path) -> pd.DataFrame:
@@ -23,7 +26,8 @@ def read_labels(path: str | Path) -> pd.DataFrame:
     ----------
     path : path-like
         CSV, or anything `siderea.io.catalogue.read_table` reads. Columns: the identifier (``id``,
-        ``sobject_id`` …), the class (`CLASS_COLUMNS`); optionally ``person`` and ``time``.
+        ``sobject_id`` …), the class (`CLASS_COLUMNS`); optionally ``person`` and ``time``. Or the
+        explorer's log (``.sqlite``): what stands in it.
 
     Returns
     -------
@@ -37,7 +41,7 @@ def read_labels(path: str | Path) -> pd.DataFrame:
         If the file is not a table, lacks one of the two columns, has no labels, or holds words
         that are no codes.
     """
-    table = read_table(path)
+    table = _standing(Path(path)) if Path(path).suffix == LOG_SUFFIX else read_table(path)
     names = {str(name).strip().lower(): name for name in table}
     column = _first(path, names, CLASS_COLUMNS, "the class")
     identifier = _first(path, names, tuple(one.lower() for one in ID_COLUMNS), "the identifier")
@@ -54,6 +58,18 @@ def read_labels(path: str | Path) -> pd.DataFrame:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     return frame.assign(**{"class": frame["class"].map(codes)})
+
+
+def _standing(path: Path) -> pd.DataFrame:
+    """Return the classes that stand in the explorer's log."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected the log of siderea explore")
+    log = LabelLog(path)
+    try:
+        said = [(one, entry.value, entry.user, entry.time) for one, entry in log.standing("class")]
+    finally:
+        log.close()
+    return pd.DataFrame(said, columns=["id", "class", "person", "time"])
 
 
 def _first(

@@ -42,6 +42,8 @@ __all__ = ["FORMAT_VERSION", "SurveyStore", "chunk_rows"]
 FORMAT = "siderea-store"
 FORMAT_VERSION = 1
 CHUNK_BYTES = 4 * 2**20
+ROW_GROUP = 8192
+"""Rows of a product that are read together: one row of a large table costs no more."""
 _PRODUCT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PROVENANCE = b"siderea"
 
@@ -393,7 +395,7 @@ class SurveyStore:
                     metadata = {**(table.schema.metadata or {}), _PROVENANCE: json.dumps(info)}
                     schema = table.schema.with_metadata(metadata)
                     writer = exit.enter_context(pq.ParquetWriter(handle, schema))
-                writer.write_table(table.cast(writer.schema))
+                writer.write_table(table.cast(writer.schema), row_group_size=ROW_GROUP)
             if writer is None:
                 raise ProductError(f"product {name!r}: found no part; expected at least one")
         return path
