@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.binaries.ccf import Correlation, Correlator
+from siderea.binaries.ccf import Correlator
 from siderea.binaries.components import Components, fit_components, measured
+from siderea.binaries.correlation import Correlation
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
 from siderea.constants import C_KMS
@@ -218,7 +219,7 @@ def _ratio_of_arm(
         correlation,
         ccf=correlation.arm_ccf[:, arm],
         error=np.where(np.isfinite(error), error, 1.0),
-        acf=correlation.arm_acf[correlation.template, arm],
+        acf=correlation.arm_acf[:, arm],
     )
     fit = measured(alone, Bank.of(alone), stars, ordered=False)
     first = np.where(fit.height[:, 0] > 0, fit.height[:, 0], np.nan)

@@ -16,7 +16,7 @@ import scipy.fft
 import torch
 from numpy.typing import NDArray
 
-from siderea.binaries.ccf import Correlation
+from siderea.binaries.correlation import Correlation
 from siderea.models.velocity_kernels import rotation
 
 __all__ = ["ROTATIONS", "Bank", "Stars", "improve", "power"]
