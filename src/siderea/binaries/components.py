@@ -49,6 +49,11 @@ class Components:
     excess: NDArray[np.float64]
     stars: Stars
 
+    def __getitem__(self, rows: NDArray) -> Components:
+        """Return chosen rows."""
+        values = {name: value[rows] for name, value in vars(self).items() if name != "stars"}
+        return Components(**values, stars=Stars(self.stars.lag[rows], self.stars.rotation[rows]))
+
 
 def fit_components(
     correlation: Correlation, bank: Bank, most: int, *, separation: float
@@ -188,6 +193,7 @@ def _information(bank: Bank, stars: Stars, height: NDArray) -> NDArray[np.float6
     """
     row = np.arange(len(height))[:, None, None]
     between = stars.lag[:, :, None] - stars.lag[:, None, :] + 2 * bank.n_lags
+    between = np.clip(between, 1, 4 * bank.n_lags - 1)
     one, other = stars.rotation[:, :, None], stars.rotation[:, None, :]
     before, here, after = (
         bank.gram[row, one, other, between + k].astype(float) for k in (-1, 0, 1)

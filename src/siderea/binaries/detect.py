@@ -9,7 +9,7 @@ though the others could, is light of another fibre: cross-talk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntFlag
 from itertools import pairwise
 
@@ -20,15 +20,24 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.binaries.ccf import Correlator
 from siderea.binaries.components import Components, fit_components, measured
 from siderea.binaries.correlation import Correlation
+from siderea.binaries.decision import CCFSettings, best_single, grid_velocity, second_star
 from siderea.binaries.extrema import find_extrema
+from siderea.binaries.pairs import best_pair
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
+from siderea.binaries.refine import Refined, refine
+from siderea.binaries.templates import checked_templates, label_templates
 from siderea.constants import C_KMS
 from siderea.data import Spectra
-from siderea.errors import DataError
 
 __all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf"]
 
 MOST = 4
+GRID_SEPARATION = 1.0
+"""Least distance of stars on the grid, FWHM: closer ones are found by the descent, or not."""
+
+VELOCITY_FLOOR = 0.02
+"""What velocities are wrong by at any S/N, km/s: templates are never quite the star."""
+
 CHUNK = 32
 """Spectra at a time: the bank of one takes 1 MB, and that of a chunk must stay near the cache."""
 
@@ -43,42 +52,7 @@ class DetectionFlag(IntFlag):
     BLENDED = 8  #: components lie within each other's profiles
     FAST_ROTATOR = 16  #: the single star that fits best rotates faster than 25 km/s
     AT_EDGE = 32  #: a component lies at the end of the range of velocities
-
-
-@dataclass(frozen=True)
-class CCFSettings:
-    """When a component is believed.
-
-    Parameters
-    ----------
-    significance : float
-        Least √Δχ² of a further star over fewer stars of any rotation, in units of the CCF's own
-        scatter.
-    ratio : float
-        Least height, relative to the primary's.
-    gain : float
-        Least share of the explained χ² that a further star adds...
-    blended_gain : float
-        ... and where it lies within the profile of another star.
-    separation : float
-        Least difference of velocities, in units of the resolution's FWHM, c/R.
-    height : float
-        Least correlation coefficient of the CCF's peak.
-    """
-
-    significance: float = 6.0
-    ratio: float = 0.1
-    gain: float = 0.01
-    blended_gain: float = 0.03
-    separation: float = 1.2
-    height: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not (self.significance > 0 and 0 < self.ratio < 1 and self.separation > 0):
-            raise DataError(
-                f"significance {self.significance}, ratio {self.ratio}, separation "
-                f"{self.separation}; expected positive numbers, and a ratio below 1"
-            )
+    VERY_FAST = 64  #: the single star that fits best rotates faster than 60 km/s
 
 
 class CCFDetector:
@@ -93,6 +67,9 @@ class CCFDetector:
     settings : CCFSettings, optional
     max_velocity : float
         Range on either side of 0, km/s.
+    follow_labels : bool
+        Try a template at each spectrum's labels too, where its table has them (and no templates
+        are given).
     """
 
     def __init__(
@@ -102,24 +79,30 @@ class CCFDetector:
         templates: ArrayLike | None = None,
         settings: CCFSettings | None = None,
         max_velocity: float = 200.0,
+        follow_labels: bool = True,
     ) -> None:
         self.settings = settings or CCFSettings()
+        self.follow_labels = follow_labels and templates is None
         self.correlator = Correlator(spectra, templates=templates, max_velocity=max_velocity)
         known = [value for value in spectra.resolution if np.isfinite(value)]
         self.fwhm = C_KMS / min(known) if known else 2.5 * self.correlator.step * 3
 
-    def __call__(self, spectra: Spectra) -> pd.DataFrame:
+    def __call__(self, spectra: Spectra, *, references: ArrayLike | None = None) -> pd.DataFrame:
         """Return the table of detections, see `detect_ccf`."""
-        parts = [
-            self._chunk(spectra[start : start + CHUNK]) for start in range(0, len(spectra), CHUNK)
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else self._chunk(spectra)
+        own = None if references is None else checked_templates(references, spectra)
+        parts = []
+        for start in range(0, max(len(spectra), 1), CHUNK):
+            rows = slice(start, start + CHUNK)
+            parts.append(self._chunk(spectra[rows], None if own is None else own[rows]))
+        return pd.concat(parts, ignore_index=True)
 
-    def _chunk(self, spectra: Spectra) -> pd.DataFrame:
+    def _chunk(self, spectra: Spectra, own: NDArray | None) -> pd.DataFrame:
         out = _empty_table(spectra.ids)
         if not len(spectra):
             return out
-        correlation = self.correlator(spectra)
+        if own is None and self.follow_labels:
+            own = label_templates(spectra)
+        correlation = self.correlator(spectra, references=own)
         usable = np.isfinite(correlation.error)
         out.loc[~usable, "flags"] = int(DetectionFlag.NO_DATA)
         if usable.any():
@@ -129,71 +112,95 @@ class CCFDetector:
 
     def _search(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
         """Fill the rows of the table: two stars for all, more where two were found."""
-        apart = self.settings.separation * self.fwhm
         bank = Bank.of(correlation)
-        one, two = fit_components(correlation, bank, 2, separation=apart)
-        believed, significance, blended = self._believed(correlation, one, two)
-        peaks = find_extrema(
-            correlation.ccf,
-            np.arange(-correlation.n_lags, correlation.n_lags + 1) * correlation.step,
-            error=correlation.error,
-        )
-        low = correlation.height < self.settings.height
-        believed &= ~low
+        one, two = fit_components(correlation, bank, 2, separation=GRID_SEPARATION * self.fwhm)
+        template, single = best_single(correlation, one)
+        second = second_star(correlation, single, one, two, self.settings, self.fwhm)
+        height = np.maximum(single.correlation, correlation.height)
+        low = height < self.settings.height
+        believed = second.believed & ~low
         flags = np.where(low, int(DetectionFlag.LOW_CCF), 0)
-        flags |= np.where(one.rotation[:, 0] > 25.0, int(DetectionFlag.FAST_ROTATOR), 0)
-        flags |= np.where(believed & blended, int(DetectionFlag.BLENDED), 0)
-        out.loc[rows, "significance"] = significance
-        out.loc[rows, "n_extrema"] = peaks.n_components
-        out.loc[rows, "vsini"] = one.rotation[:, 0]
-        out.loc[rows, ["template", "ccf_height"]] = np.c_[correlation.template, correlation.height]
-        out.loc[rows, "flux_ratio"] = two.height[:, 1] / two.height[:, 0]
-        _write(out, rows[~believed], one, ~believed)
-        _write(out, rows[believed], two, believed)
+        flags |= np.where(single.rotation[:, 0] > 25.0, int(DetectionFlag.FAST_ROTATOR), 0)
+        flags |= np.where(single.rotation[:, 0] > 60.0, int(DetectionFlag.VERY_FAST), 0)
+        flags |= np.where(believed & second.blended, int(DetectionFlag.BLENDED), 0)
+        out.loc[rows, "significance"] = second.significance
+        out.loc[rows, "gain"] = second.gain
+        out.loc[rows, "n_extrema"] = self._extrema(correlation)
+        out.loc[rows, "vsini"] = single.rotation[:, 0]
+        out.loc[rows, "template"] = np.where(believed, correlation.template, template)
+        out.loc[rows, "ccf_height"] = height
+        fit = second.fit.brightest_first()
+        out.loc[rows, "flux_ratio"] = fit.height[:, 1] / fit.height[:, 0]
+        out.loc[rows, "dv"] = np.abs(fit.velocity[:, 1] - fit.velocity[:, 0])
+        _write(out, rows[~believed], single[~believed])
         if believed.any():
             found = np.flatnonzero(believed)
-            self._higher(correlation[found], rows[found], out)
-            flags[found] |= self._cross_talk(correlation[found], two, found)
+            part = correlation[found]
+            self._pairs(part, second.fit[found], rows[found], out)
+            self._higher(part, rows[found], out)
+            flags[found] |= self._cross_talk(part, two, found)
         edge = np.abs(out.loc[rows, "rv_1"].to_numpy()) > 0.98 * correlation.velocities[-1]
         flags |= np.where(edge, int(DetectionFlag.AT_EDGE), 0)
         out.loc[rows, "flags"] = flags
-        out.loc[rows, "confidence"] = _confidence(
-            out.loc[rows, "n_components"].to_numpy(), significance, flags
-        )
+        out.loc[rows, "confidence"] = _confidence(out.loc[rows])
 
-    def _believed(
-        self, correlation: Correlation, fewer: Components, more: Components
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return whether the last star is real, its significance, and whether it is blended."""
-        settings = self.settings
-        gained = np.maximum(more.power - fewer.power, 0.0)
-        noise = correlation.error * more.excess
-        significance = np.sqrt(gained) / noise
-        share = gained / np.maximum(fewer.power, 1e-12)
-        ratio = more.height.min(axis=1) / np.maximum(more.height[:, 0], 1e-12)
-        single = (more.height / more.height_err).min(axis=1)
-        distance = np.abs(more.velocity[:, :, None] - more.velocity[:, None, :])
-        nearest = np.where(distance > 0, distance, np.inf).min(axis=(1, 2))
-        reach = more.rotation.max(axis=1) + self.fwhm
-        blended = nearest < reach
-        believed = (
-            (significance > settings.significance)
-            & (single > settings.significance)
-            & (ratio > settings.ratio)
-            & (more.rotation.max(axis=1) < ROTATIONS[-1])  # as wide as that is not measured
-            & (share > np.where(blended, settings.blended_gain, settings.gain))
-        )
-        return believed, significance, blended
+    def _extrema(self, correlation: Correlation) -> NDArray[np.intp]:
+        """Count components by derivatives alone (Merle et al. 2017)."""
+        lags = np.arange(-correlation.n_lags, correlation.n_lags + 1)
+        return find_extrema(
+            correlation.ccf, lags * correlation.step, error=correlation.error
+        ).n_components
+
+    def _pairs(
+        self, correlation: Correlation, fit: Refined, rows: NDArray, out: pd.DataFrame
+    ) -> None:
+        """Fit two stars with the pair of templates that explains most."""
+        kinds = best_pair(correlation.source, correlation.template, fit)
+        again = refine(correlation.source, kinds, fit.velocity, fit.rotation, fit.height, steps=2)
+        worse = (again.left > fit.left) | (again.height <= 0).any(axis=1)
+        apart = np.abs(np.diff(again.velocity, axis=1))[:, 0]
+        worse |= apart < self.settings.separation * self.fwhm
+        best = again.replaced(np.flatnonzero(worse), fit[worse]).brightest_first()
+        out.loc[rows, "flux_ratio"] = best.height[:, 1] / best.height[:, 0]
+        _write(out, rows, best)
 
     def _higher(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
         """Search a third and a fourth star where two were found."""
-        apart = self.settings.separation * self.fwhm
+        apart = GRID_SEPARATION * self.fwhm
         fits = fit_components(correlation, Bank.of(correlation), MOST, separation=apart)
         still = np.ones(len(rows), dtype=bool)
         for fewer, more in pairwise(fits[1:]):
-            believed, _, blended = self._believed(correlation, fewer, more)
-            still &= believed & ~blended
-            _write(out, rows[still], more, still)
+            still &= self._one_more(correlation, fewer, more)
+            if not still.any():
+                return
+            part, kept = correlation[still], np.flatnonzero(still)
+            velocity = grid_velocity(part, more[kept])
+            stars = more[kept]
+            refined = refine(
+                part.source, part.template, velocity, stars.rotation, stars.height, steps=3
+            )
+            _write(out, rows[still], refined.brightest_first())
+
+    def _one_more(
+        self, correlation: Correlation, fewer: Components, more: Components
+    ) -> NDArray[np.bool_]:
+        """Tell whether the last star is real: apart from the others, bright and significant."""
+        settings = self.settings
+        gained = np.maximum(more.power - fewer.power, 0.0)
+        significance = np.sqrt(gained) / (correlation.error * more.excess)
+        share = gained / np.maximum(fewer.power, 1e-12)
+        ratio = more.height.min(axis=1) / np.maximum(more.height[:, 0], 1e-12)
+        alone = (more.height / more.height_err).min(axis=1)
+        distance = np.abs(more.velocity[:, :, None] - more.velocity[:, None, :])
+        nearest = np.where(distance > 0, distance, np.inf).min(axis=(1, 2))
+        return np.asarray(
+            (significance > settings.significance)
+            & (alone > settings.significance)
+            & (ratio > settings.higher_ratio)
+            & (share > settings.higher_gain)
+            & (more.rotation.max(axis=1) < ROTATIONS[-1])
+            & (nearest > more.rotation.max(axis=1) + self.fwhm)
+        )
 
     def _cross_talk(
         self, correlation: Correlation, fit: Components, found: NDArray
@@ -227,19 +234,21 @@ def _ratio_of_arm(
     return fit.height[:, 1] / first + missing, fit.height_err[:, 1] / first + missing
 
 
-def _confidence(n: NDArray, significance: NDArray, flags: NDArray) -> NDArray[np.object_]:
-    """Return A, B or C for detections, and "" for the rest."""
-    doubtful = (flags & int(DetectionFlag.ONE_ARM)) > 0
+def _confidence(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Return A, B or C for detections, and "" for the rest; see `detect_ccf`."""
+    flags = table["flags"].to_numpy()
+    significance, gain = table["significance"].to_numpy(), table["gain"].to_numpy()
+    crosstalk = (flags & int(DetectionFlag.ONE_ARM)) > 0
     mixed = (flags & int(DetectionFlag.BLENDED | DetectionFlag.FAST_ROTATOR)) > 0
-    out = np.where((significance > 10) & ~mixed, "A", "B").astype(object)
-    out[doubtful] = "C"
-    out[n < 2] = ""
+    out = np.where((significance > 10) & (gain > 0.02) & ~mixed, "A", "B").astype(object)
+    out[crosstalk | (significance < 8) | (gain < 0.012)] = "C"
+    out[table["n_components"].to_numpy() < 2] = ""
     return out
 
 
 def _empty_table(ids: NDArray) -> pd.DataFrame:
     n = len(ids)
-    numbers = ["significance", "flux_ratio", "vsini", "ccf_height"]
+    numbers = ["significance", "gain", "flux_ratio", "dv", "vsini", "ccf_height"]
     for star in range(1, MOST + 1):
         numbers += [f"rv_{star}", f"rv_{star}_err", f"height_{star}", f"vsini_{star}"]
     table: dict[str, NDArray] = {"id": ids, "n_components": np.zeros(n, dtype=np.int64)}
@@ -248,14 +257,17 @@ def _empty_table(ids: NDArray) -> pd.DataFrame:
     return pd.DataFrame(table | {"confidence": np.full(n, "", dtype=object)})
 
 
-def _write(out: pd.DataFrame, rows: NDArray, fit: Components, chosen: NDArray) -> None:
+def _write(out: pd.DataFrame, rows: NDArray, fit: Refined) -> None:
     """Write the stars of a fit into the table."""
-    out.loc[rows, "n_components"] = fit.stars.number
-    for k in range(fit.stars.number):
-        out.loc[rows, f"rv_{k + 1}"] = fit.velocity[chosen, k]
-        out.loc[rows, f"rv_{k + 1}_err"] = fit.velocity_err[chosen, k]
-        out.loc[rows, f"height_{k + 1}"] = fit.height[chosen, k]
-        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[chosen, k]
+    number = fit.velocity.shape[1]
+    out.loc[rows, "n_components"] = number
+    velocity = C_KMS * np.tanh(fit.velocity / C_KMS)
+    error = np.hypot(fit.velocity_err, VELOCITY_FLOOR)
+    for k in range(number):
+        out.loc[rows, f"rv_{k + 1}"] = velocity[:, k]
+        out.loc[rows, f"rv_{k + 1}_err"] = error[:, k]
+        out.loc[rows, f"height_{k + 1}"] = fit.height[:, k]
+        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[:, k]
 
 
 def detect_ccf(
