@@ -11,7 +11,7 @@ from siderea.binaries.correlation import Correlation
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars, improve, power
 
-__all__ = ["Components", "fit_components", "measured"]
+__all__ = ["Components", "fit_components", "measured", "one_more"]
 
 _RIDGE = 1e-6
 
@@ -79,17 +79,25 @@ def fit_components(
     apart = int(np.ceil(separation / correlation.step))
     empty = np.zeros((n, 0), dtype=np.intp)
     lag, turn, _ = improve(bank, Stars(empty, empty), separation=apart)
-    stars = Stars(lag[:, None], turn[:, None])
-    fits = [measured(correlation, bank, stars)]
-    for number in range(2, most + 1):
-        lag, turn, _ = improve(bank, stars, separation=apart)
-        starts = [stars.joined(lag, turn)]
-        if number == 2:
-            starts += [_from_extrema(correlation, stars, apart), *_split(bank, stars, apart)]
-        tried = [_descend(bank, start, apart, turns=1) for start in starts]
-        stars = _descend(bank, _best(bank, tried), apart, turns=TURNS - 1)
-        fits.append(measured(correlation, bank, stars))
+    fits = [measured(correlation, bank, Stars(lag[:, None], turn[:, None]))]
+    for _ in range(2, most + 1):
+        fits.append(one_more(correlation, bank, fits[-1], separation=separation))
     return fits
+
+
+def one_more(
+    correlation: Correlation, bank: Bank, fewer: Components, *, separation: float
+) -> Components:
+    """Fit one star more than ``fewer`` has, from several starts; parameters as above."""
+    apart = int(np.ceil(separation / correlation.step))
+    stars = fewer.stars
+    lag, turn, _ = improve(bank, stars, separation=apart)
+    starts = [stars.joined(lag, turn)]
+    if stars.number == 1:
+        starts += [_from_extrema(correlation, stars, apart), *_split(bank, stars, apart)]
+    tried = [_descend(bank, start, apart, turns=1) for start in starts]
+    best = _descend(bank, _best(bank, tried), apart, turns=TURNS - 1)
+    return measured(correlation, bank, best)
 
 
 def _from_extrema(correlation: Correlation, single: Stars, apart: int) -> Stars:

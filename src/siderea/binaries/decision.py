@@ -13,7 +13,11 @@ from siderea.binaries.refine import Refined, refine
 from siderea.binaries.wide import WIDE, find_wide
 from siderea.errors import DataError
 
-__all__ = ["CCFSettings", "SecondStar", "best_single", "second_star"]
+__all__ = ["FAST", "CCFSettings", "SecondStar", "best_single", "grid_velocity", "second_star"]
+
+
+FAST = 25.0
+"""v sin i, km/s, from which a star counts as a fast rotator."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class CCFSettings:
     higher_ratio : float
         ... and of a third or fourth.
     gain : float
-        Least share of the explained χ² that a second star adds...
+        Least share of the explained χ² that a second star adds; twice that where the single star
+        would rotate faster than 25 km/s...
     higher_gain : float
         ... and a third or fourth.
     separation : float
@@ -77,7 +82,7 @@ class SecondStar:
 
 def grid_velocity(correlation: Correlation, fit: Components) -> NDArray[np.float64]:
     """Return where the stars of a fit stand on the grid, c ln λ in km/s."""
-    return (fit.stars.lag - correlation.n_lags) * correlation.step
+    return np.asarray((fit.stars.lag - correlation.n_lags) * correlation.step, dtype=float)
 
 
 def best_single(correlation: Correlation, one: Components) -> tuple[NDArray[np.intp], Refined]:
@@ -95,11 +100,23 @@ def best_single(correlation: Correlation, one: Components) -> tuple[NDArray[np.i
             wide.rotation,
             wide.height,
         )
-    return template, refine(correlation.source, template, velocity, turn, height, steps=1)
+    fit = refine(correlation.source, template, velocity, turn, height, steps=0)
+    if fast.size:  # from a coarse grid, and with errors of several km/s
+        again = refine(
+            correlation.source[fast],
+            template[fast],
+            velocity[fast],
+            turn[fast],
+            height[fast],
+            steps=2,
+        )
+        fit = fit.replaced(fast, again)
+    return template, fit
 
 
 def second_star(
     correlation: Correlation,
+    template: NDArray[np.intp],
     single: Refined,
     one: Components,
     two: Components,
@@ -112,7 +129,7 @@ def second_star(
     ----------
     correlation : Correlation
         N spectra.
-    single : Refined
+    template, single
         See `best_single`.
     one, two : Components
         On the grid.
@@ -124,8 +141,11 @@ def second_star(
     significance = np.sqrt(gained) / (correlation.error * two.excess)
     gain = gained / np.maximum(one.power, 1e-12)
     fit = _on_grid(correlation, two, single)
+    # What the rotation of the single star between the grid's explains needs no second star.
+    narrow = single.rotation[:, 0] < WIDE[0]
+    share = np.where(narrow, single.gained / np.maximum(single.total - single.left, 1e-12), 0.0)
     rows = np.flatnonzero(
-        (significance > 0.7 * settings.significance) & (gain > 0.5 * settings.gain)
+        (significance > 0.7 * settings.significance) & (gain - share > 0.4 * settings.gain)
     )
     if rows.size:
         part = correlation[rows]
@@ -138,12 +158,21 @@ def second_star(
             steps=3,
         )
         fit = fit.replaced(rows, refined)
-        better = np.maximum(single.left[rows] - refined.left, 0.0)
+        alone = refine(
+            part.source,
+            template[rows],
+            single.velocity[rows],
+            single.rotation[rows],
+            single.height[rows],
+            steps=1,
+        )
+        better = np.maximum(alone.left - refined.left, 0.0)
         significance[rows] = np.sqrt(better) / two.excess[rows]
-        gain[rows] = better / np.maximum(single.total[rows] - single.left[rows], 1e-12)
+        gain[rows] = better / np.maximum(alone.total - alone.left, 1e-12)
     believed = np.zeros(len(gain), dtype=bool)
     believed[rows] = True
-    believed &= _credible(fit, significance, gain, settings, fwhm)
+    fast = single.rotation[:, 0] > FAST
+    believed &= _credible(fit, significance, np.where(fast, 0.5, 1.0) * gain, settings, fwhm)
     apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
     return SecondStar(significance, gain, fit, believed, apart < fit.rotation.max(axis=1) + fwhm)
 
@@ -171,11 +200,12 @@ def _credible(
 
 def _on_grid(correlation: Correlation, two: Components, single: Refined) -> Refined:
     return Refined(
-        grid_velocity(correlation, two).astype(float),
+        grid_velocity(correlation, two),
         two.velocity_err,
         two.rotation,
         two.height,
         two.height_err,
         single.left,
         single.total,
+        single.gained,
     )

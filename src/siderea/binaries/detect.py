@@ -11,16 +11,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import IntFlag
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.binaries.ccf import Correlator
-from siderea.binaries.components import Components, fit_components, measured
+from siderea.binaries.components import Components, fit_components, measured, one_more
 from siderea.binaries.correlation import Correlation
-from siderea.binaries.decision import CCFSettings, best_single, grid_velocity, second_star
+from siderea.binaries.decision import FAST, CCFSettings, best_single, grid_velocity, second_star
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.pairs import best_pair
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
@@ -115,12 +114,12 @@ class CCFDetector:
         bank = Bank.of(correlation)
         one, two = fit_components(correlation, bank, 2, separation=GRID_SEPARATION * self.fwhm)
         template, single = best_single(correlation, one)
-        second = second_star(correlation, single, one, two, self.settings, self.fwhm)
+        second = second_star(correlation, template, single, one, two, self.settings, self.fwhm)
         height = np.maximum(single.correlation, correlation.height)
         low = height < self.settings.height
         believed = second.believed & ~low
         flags = np.where(low, int(DetectionFlag.LOW_CCF), 0)
-        flags |= np.where(single.rotation[:, 0] > 25.0, int(DetectionFlag.FAST_ROTATOR), 0)
+        flags |= np.where(single.rotation[:, 0] > FAST, int(DetectionFlag.FAST_ROTATOR), 0)
         flags |= np.where(single.rotation[:, 0] > 60.0, int(DetectionFlag.VERY_FAST), 0)
         flags |= np.where(believed & second.blended, int(DetectionFlag.BLENDED), 0)
         out.loc[rows, "significance"] = second.significance
@@ -137,7 +136,7 @@ class CCFDetector:
             found = np.flatnonzero(believed)
             part = correlation[found]
             self._pairs(part, second.fit[found], rows[found], out)
-            self._higher(part, rows[found], out)
+            self._higher(part, bank[found], two[found], rows[found], out)
             flags[found] |= self._cross_talk(part, two, found)
         edge = np.abs(out.loc[rows, "rv_1"].to_numpy()) > 0.98 * correlation.velocities[-1]
         flags |= np.where(edge, int(DetectionFlag.AT_EDGE), 0)
@@ -164,22 +163,32 @@ class CCFDetector:
         out.loc[rows, "flux_ratio"] = best.height[:, 1] / best.height[:, 0]
         _write(out, rows, best)
 
-    def _higher(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
+    def _higher(
+        self,
+        correlation: Correlation,
+        bank: Bank,
+        two: Components,
+        rows: NDArray,
+        out: pd.DataFrame,
+    ) -> None:
         """Search a third and a fourth star where two were found."""
-        apart = GRID_SEPARATION * self.fwhm
-        fits = fit_components(correlation, Bank.of(correlation), MOST, separation=apart)
-        still = np.ones(len(rows), dtype=bool)
-        for fewer, more in pairwise(fits[1:]):
-            still &= self._one_more(correlation, fewer, more)
-            if not still.any():
+        fewer = two
+        for _ in range(2, MOST):
+            more = one_more(correlation, bank, fewer, separation=GRID_SEPARATION * self.fwhm)
+            real = self._one_more(correlation, fewer, more)
+            if not real.any():
                 return
-            part, kept = correlation[still], np.flatnonzero(still)
-            velocity = grid_velocity(part, more[kept])
-            stars = more[kept]
+            correlation, bank, rows = correlation[real], bank[real], rows[real]
+            fewer = more[real]
             refined = refine(
-                part.source, part.template, velocity, stars.rotation, stars.height, steps=3
+                correlation.source,
+                correlation.template,
+                grid_velocity(correlation, fewer),
+                fewer.rotation,
+                fewer.height,
+                steps=3,
             )
-            _write(out, rows[still], refined.brightest_first())
+            _write(out, rows, refined.brightest_first())
 
     def _one_more(
         self, correlation: Correlation, fewer: Components, more: Components

@@ -15,6 +15,9 @@ from siderea.binaries.refine import Refined, factors
 
 __all__ = ["best_pair"]
 
+USED = 0.6
+"""Share of the frequencies that is used: a resolved line has next to nothing in the rest."""
+
 
 def best_pair(source: Transformed, template: NDArray[np.intp], stars: Refined) -> NDArray[np.intp]:
     """Choose the templates of two stars.
@@ -36,13 +39,13 @@ def best_pair(source: Transformed, template: NDArray[np.intp], stars: Refined) -
     library = source.library
     x = np.stack([stars.height, stars.velocity, stars.rotation**2], axis=2)
     phase, kernel, _ = factors(source, x)
-    moved = phase * kernel
-    fold = np.full(library.frequency.size, 2.0 / library.size, np.float32)
+    used = int(USED * library.frequency.size)
+    moved = (phase * kernel)[..., :used]
+    fold = np.full(used, 2.0 / library.size, np.float32)
     fold[0] /= 2
     chosen = np.empty((len(x), 2), np.intp)
     for row in range(len(x)):
-        c, m = _products(source, row, moved[row], fold)
-        chosen[row] = _best(c, m)
+        chosen[row] = _best(*_products(source, row, moved[row], fold))
     own = template >= len(library.transform)
     chosen[own, 0] = template[own]
     return chosen
@@ -50,30 +53,31 @@ def best_pair(source: Transformed, template: NDArray[np.intp], stars: Refined) -
 
 def _products(
     source: Transformed, row: int, moved: NDArray, fold: NDArray
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return c (2, T) and M (2, 2, T, T) of one spectrum, arms added."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return c (2, T), the diagonals of M (2, T) and its mixed part (T, T), arms added."""
     library = source.library
-    number = len(library.transform)
-    c, m = np.zeros((2, number)), np.zeros((2, 2, number, number))
-    unfiltered = fold / np.maximum(library.slow, 1e-6)
+    number, used = len(library.transform), fold.size
+    c, own, mixed = np.zeros((2, number)), np.zeros((2, number)), np.zeros((number, number))
+    unfiltered = fold / np.maximum(library.slow[:used], 1e-6)
     for arm in range(len(library.arms)):
         weight = source.weight[row, arm]
         if weight == 0:
             continue
-        one, two = (library.transform[:, arm].conj() * factor for factor in moved)
-        data = source.data[row, arm].conj() * fold
-        c += weight * np.stack([(one @ data).real, (two @ data).real])
         strength = weight * source.share[row, arm]
-        both = [(one, one), (one, two), (two, two)]
-        a, b, d = (strength * ((p * unfiltered) @ q.conj().T).real for p, q in both)
-        m += np.array([[a, b], [b.T, d]])
-    return c, m
+        stored = library.transform[:, arm, :used]
+        data = source.data[row, arm, :used] * fold * moved.conj()
+        c += weight * (stored @ data.T).real.T
+        square = (stored.real**2 + stored.imag**2) @ (unfiltered * np.abs(moved) ** 2).T
+        own += strength * square.T
+        between = unfiltered * moved[0] * moved[1].conj()
+        mixed += strength * ((stored.conj() * between) @ stored.T).real
+    return c, own, mixed
 
 
-def _best(c: NDArray, m: NDArray) -> tuple[int, int]:
+def _best(c: NDArray, own: NDArray, mixed: NDArray) -> tuple[int, int]:
     """Return the pair of largest cᵀ M⁻¹ c among those of positive heights."""
-    first, second = np.diag(m[0, 0])[:, None], np.diag(m[1, 1])[None, :]
-    mixed, one, two = m[0, 1], c[0][:, None], c[1][None, :]
+    first, second = own[0][:, None], own[1][None, :]
+    one, two = c[0][:, None], c[1][None, :]
     determinant = np.maximum(first * second - mixed**2, 1e-3 * first * second)
     height_1, height_2 = second * one - mixed * two, first * two - mixed * one
     power = (one * height_1 + two * height_2) / determinant

@@ -11,7 +11,7 @@ count alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -53,6 +53,8 @@ class Refined:
         χ² that the stars leave.
     total : (N,) ndarray
         χ² without any star.
+    gained : (N,) ndarray
+        χ² that the descent gained.
     """
 
     velocity: NDArray[np.float64]
@@ -62,6 +64,7 @@ class Refined:
     height_err: NDArray[np.float64]
     left: NDArray[np.float64]
     total: NDArray[np.float64]
+    gained: NDArray[np.float64]
 
     @property
     def correlation(self) -> NDArray[np.float64]:
@@ -85,9 +88,9 @@ class Refined:
     def brightest_first(self) -> Refined:
         """Return the stars in order of their heights."""
         order = np.argsort(-self.height, axis=1, kind="stable")
-        stars = (self.velocity, self.velocity_err, self.rotation, self.height, self.height_err)
-        sorted_ = [np.take_along_axis(value, order, 1) for value in stars]
-        return Refined(*sorted_, self.left, self.total)
+        names = ("velocity", "velocity_err", "rotation", "height", "height_err")
+        stars = {name: np.take_along_axis(getattr(self, name), order, 1) for name in names}
+        return replace(self, **stars)
 
 
 def refine(
@@ -110,7 +113,8 @@ def refine(
     velocity, rotations, height : (N, K) ndarray
         Where to start: lags times the step (c ln λ, km/s), km/s, units of the template.
     steps : int
-        Of Gauss and Newton, damped (Levenberg): one that does not fit better is not taken.
+        Of Gauss and Newton, damped (Levenberg): one that does not fit better is not taken. With 0,
+        one step is taken, and what it leaves is foreseen rather than looked at.
 
     Returns
     -------
@@ -123,14 +127,16 @@ def refine(
     )
     data = _pixels(source, source.data * source.library.slow)
     x = np.stack([height, velocity, np.maximum(rotations, 1.0) ** 2], axis=2)
-    best = _linearised(source, stored, data, x)
+    best = start = _linearised(source, stored, data, x)
     damping = np.full(len(x), 1e-4)
     for _ in range(steps):
         tried = _linearised(source, stored, data, _moved(best, damping))
         better = tried.left < best.left
         damping = np.where(better, 0.1 * damping, 1e3 * np.maximum(damping, 1e-4))
         best = best.where_not(better, tried)
-    return _measured(best, source, data)
+    if steps == 0:
+        best = _foreseen(best)
+    return _measured(best, start.left, source, data)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,16 @@ class _State:
         return _State(*values)
 
 
-def _measured(state: _State, source: Transformed, data: list[NDArray]) -> Refined:
+def _foreseen(state: _State) -> _State:
+    """Take a step, and believe the linear model about what it brings."""
+    x = _moved(state, np.full(len(state.x), 1e-3))
+    step = (x - state.x).reshape(len(x), -1)
+    gain = 2 * (state.right * step).sum(axis=1)
+    gain -= np.einsum("ni,nij,nj->n", step, state.normal, step)
+    return replace(state, x=x, left=state.left - np.maximum(gain, 0.0))
+
+
+def _measured(state: _State, start: NDArray, source: Transformed, data: list[NDArray]) -> Refined:
     inverse = np.linalg.inv(_damped(state.normal, np.full(len(state.x), 1e-4)))
     covariance = inverse @ state.blocks @ inverse
     spread = np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)).reshape(state.x.shape)
@@ -165,6 +180,7 @@ def _measured(state: _State, source: Transformed, data: list[NDArray]) -> Refine
         spread[..., 0],
         state.left,
         np.asarray(np.sum(total, axis=0)),
+        start - state.left,
     )
 
 
