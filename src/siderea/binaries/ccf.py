@@ -47,7 +47,7 @@ class Correlator:
     spectra : Spectra
         Any set on the grid (its rows are not used).
     templates : (T, P) array-like, optional
-        Normalised spectra on the same grid; a dozen of the emulator by default.
+        Normalised spectra on the same grid; those of the emulator by default.
     max_velocity : float
         Range on either side of 0, km/s.
     oversampling : int

@@ -20,6 +20,10 @@ FAST = 25.0
 """v sin i, km/s, from which a star counts as a fast rotator."""
 
 
+PEDESTAL = 2.5
+"""A narrow profile on a wide one is believed if it adds this many times the least gain."""
+
+
 @dataclass(frozen=True)
 class CCFSettings:
     """When a component is believed.
@@ -149,14 +153,7 @@ def second_star(
     )
     if rows.size:
         part = correlation[rows]
-        refined = refine(
-            part.source,
-            part.template,
-            fit.velocity[rows],
-            two.rotation[rows],
-            two.height[rows],
-            steps=3,
-        )
+        refined = _two_stars(part, two[rows], single[rows], fwhm)
         fit = fit.replaced(rows, refined)
         alone = refine(
             part.source,
@@ -173,27 +170,60 @@ def second_star(
     believed[rows] = True
     fast = single.rotation[:, 0] > FAST
     believed &= _credible(fit, significance, np.where(fast, 0.5, 1.0) * gain, settings, fwhm)
-    apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
-    return SecondStar(significance, gain, fit, believed, apart < fit.rotation.max(axis=1) + fwhm)
+    return SecondStar(
+        significance, gain, fit, believed, _apart(fit) < fit.rotation.max(axis=1) + fwhm
+    )
+
+
+def _two_stars(correlation: Correlation, two: Components, single: Refined, fwhm: float) -> Refined:
+    """Descend from the grid's best, and where the profiles overlap from two narrow, even stars."""
+    source, template = correlation.source, correlation.template
+    start = grid_velocity(correlation, two)
+    first = refine(source, template, start, two.rotation, two.height, steps=3)
+    blended = np.flatnonzero(_apart(first) < first.rotation.max(axis=1) + fwhm)
+    if not blended.size:
+        return first
+    one = single[blended]
+    half = np.maximum(0.75 * one.rotation, 0.5 * fwhm)
+    second = refine(
+        source[blended],
+        template[blended],
+        one.velocity + half * np.array([-1.0, 1.0]),
+        np.full((blended.size, 2), 0.5 * fwhm),
+        0.5 * np.repeat(one.height, 2, axis=1),
+        steps=4,
+    )
+    alone, uneven = one.left - first.left[blended], _pedestal(first[blended])
+    enough = np.where(uneven, 0.8, 1.0) * alone
+    better = (one.left - second.left > enough) & ~_pedestal(second)
+    return first.replaced(blended[better], second[better])
+
+
+def _apart(fit: Refined) -> NDArray[np.float64]:
+    return np.asarray(np.abs(np.diff(fit.velocity, axis=1))[:, 0])
+
+
+def _pedestal(fit: Refined) -> NDArray[np.bool_]:
+    """Tell where a narrow profile stands on a wide one at nearly the same velocity."""
+    wide, narrow = fit.rotation.max(axis=1), fit.rotation.min(axis=1)
+    return np.asarray((_apart(fit) < wide + 5.0) & (wide > 20.0) & (wide > 2.0 * narrow))
 
 
 def _credible(
     fit: Refined, significance: NDArray, gain: NDArray, settings: CCFSettings, fwhm: float
 ) -> NDArray[np.bool_]:
-    """Apply the settings, and refuse pedestals.
+    """Apply the settings, and refuse pedestals that add little.
 
     A narrow profile on a wide one at nearly the same velocity is what a single star looks like
     whose line wings the template has wrong.
     """
-    apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
-    wide, narrow = fit.rotation.max(axis=1), fit.rotation.min(axis=1)
-    pedestal = (apart < wide + 5.0) & (wide > 20.0) & (wide > 2.0 * narrow)
+    pedestal = _pedestal(fit) & (gain < PEDESTAL * settings.gain)
     ratio = fit.height.min(axis=1) / np.maximum(fit.height.max(axis=1), 1e-12)
     return np.asarray(
         (significance > settings.significance)
         & (gain > settings.gain)
         & (ratio > settings.ratio)
-        & (apart > settings.separation * fwhm)
+        & (_apart(fit) > settings.separation * fwhm)
         & ~pedestal
     )
 

@@ -169,7 +169,10 @@ def _foreseen(state: _State) -> _State:
 
 def _measured(state: _State, start: NDArray, source: Transformed, data: list[NDArray]) -> Refined:
     inverse = np.linalg.inv(_damped(state.normal, np.full(len(state.x), 1e-4)))
-    covariance = inverse @ state.blocks @ inverse
+    n_blocks = sum(len(_starts(arm.stop - arm.start)) for arm in source.library.arms)
+    free = state.normal.shape[1]  # the parameters have taken their part of the residuals
+    lost = n_blocks / max(n_blocks - free, 1)
+    covariance = lost * inverse @ state.blocks @ inverse
     spread = np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)).reshape(state.x.shape)
     total = [np.einsum("n,np->n", w, d**2) for w, d in zip(source.weight.T, data, strict=True)]
     return Refined(
@@ -230,8 +233,11 @@ def _linearised(source: Transformed, stored: NDArray, data: list[NDArray], x: ND
 
 def _in_blocks(values: NDArray) -> NDArray[np.float32]:
     """Return the sums (..., B) over blocks of pixels; the last may be longer."""
-    starts = np.arange(max(1, values.shape[-1] // BLOCK)) * BLOCK
-    return np.asarray(np.add.reduceat(values, starts, axis=-1))
+    return np.asarray(np.add.reduceat(values, _starts(values.shape[-1]), axis=-1))
+
+
+def _starts(n_pixels: int) -> NDArray[np.intp]:
+    return np.arange(max(1, n_pixels // BLOCK)) * BLOCK
 
 
 def factors(source: Transformed, x: NDArray) -> tuple[NDArray, NDArray, NDArray]:
