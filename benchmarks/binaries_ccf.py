@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
+from siderea.binaries.ccf import Correlator
 from siderea.binaries.detect import CCFDetector, DetectionFlag
 from siderea.binaries.templates import emulator_templates
 from siderea.data import Spectra
@@ -315,39 +316,36 @@ def draw(figures: Path, seed: int) -> None:
         {"teff": 6500.0, "vsini": 110.0, "logg": 4.2},
     ]
     frame = given.table(*rows).assign(snr=60.0)
-    spectra, truth = simulate_spectra(len(rows), rng=seed, population=TableOfStars(frame))
-    detector = CCFDetector(spectra, max_velocity=300.0)
-    found, correlation = detector(spectra), detector.correlator(spectra)
-    stars_, places = [], []
+    spectra, _ = simulate_spectra(len(rows), rng=seed, population=TableOfStars(frame))
+    templates, reach = emulator_templates(spectra), {"max_velocity": 300.0}
+    found = CCFDetector(spectra, templates=templates, **reach)(spectra)
+    stars_, places, ccf, error = [], [], [], []
     for number, row in found.iterrows():
-        count = int(row["n_components"])
-        velocity = np.array([row[f"rv_{k + 1}"] for k in range(count)])
-        turn = np.array([row[f"vsini_{k + 1}"] for k in range(count)])
-        height = np.array([row[f"height_{k + 1}"] for k in range(count)])
-        stars_.append(profiles(correlation, number, velocity, turn, height))
-        places.append([(v, row[f"rv_{k + 1}_err"]) for k, v in enumerate(velocity)])
+        # The CCF with the template that the stars were found with.
+        own = Correlator(spectra, templates=templates[[row["template"]]], **reach)
+        correlation = own(spectra[[number]])
+        ccf.append(correlation.ccf[0])
+        error.append(correlation.error[0])
+        count = range(1, int(row["n_components"]) + 1)
+        values = np.array(
+            [[row[f"{name}_{k}"] for k in count] for name in ("rv", "vsini", "height")]
+        )
+        stars_.append(profiles(correlation, *values))
+        places.append([(row[f"rv_{k}"], row[f"rv_{k}_err"]) for k in count])
     titles = ["two stars", "three stars", f"one star, v sin i {found['vsini'].iloc[2]:.0f} km/s"]
     figure = ccf_with_stars(
-        correlation.velocities,
-        correlation.ccf,
-        stars_,
-        places,
-        titles=titles,
-        error=correlation.error,
+        correlation.velocities, np.array(ccf), stars_, places, titles=titles, error=error
     )
     figure.savefig(figures / "ccf_components.png")
-    print(found[["n_components", "rv_1", "rv_2", "rv_3", "vsini"]], truth["rv_measured"].tolist())
 
 
-def profiles(correlation, row: int, velocity, turn, height) -> np.ndarray:
+def profiles(correlation, velocity, turn, height) -> np.ndarray:
     """Return the broadened autocorrelation of each star (K, V)."""
     lags = correlation.velocities
     wide = np.arange(-2 * correlation.n_lags, 2 * correlation.n_lags + 1) * correlation.step
     out = []
     for v, u, h in zip(velocity, turn, height, strict=True):
-        acf = (
-            rotational(correlation.acf[row], correlation.step, u) if u > 1 else correlation.acf[row]
-        )
+        acf = rotational(correlation.acf[0], correlation.step, u) if u > 1 else correlation.acf[0]
         out.append(h * np.interp(lags - v, wide, np.ravel(acf)))
     return np.array(out)
 
