@@ -1,6 +1,6 @@
 """Cross-correlation: completeness, false positives, purity, velocity errors and cost.
 
-    python benchmarks/binaries_ccf.py [--spectra 4096] [--seed 2024] [--figures DIR] [--only PART]
+    python benchmarks/binaries_ccf.py [--spectra 2048] [--seed 2024] [--figures DIR] [--only PART]
 
 ``simulated``: GALAH spectra of the emulator, half of them binaries, once with the emulator as
 template (other labels) and once with templates whose lines have wrong strengths (a factor
@@ -352,7 +352,7 @@ def profiles(correlation, velocity, turn, height) -> np.ndarray:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spectra", type=int, default=4096)
+    parser.add_argument("--spectra", type=int, default=2048)
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--only", choices=("simulated", "crosstalk", "real", "draw"))

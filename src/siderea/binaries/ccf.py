@@ -35,6 +35,9 @@ SLOWEST = 500.0
 TAPER = 16
 """Pixels over which the ends of an arm fade, lest a line that is cut by the end counts."""
 
+WORST = 0.04
+"""Pixels of less than this share of the median inverse variance are left out."""
+
 LARGEST_DEPTH = 1.5
 """Depths beyond ± this are cut: cosmic rays and emission outweigh every line otherwise."""
 
@@ -151,7 +154,7 @@ class Correlator:
         """Transform the line depths."""
         shape = (len(spectra), len(self.arms))
         data = np.empty((*shape, self._size // 2 + 1), np.complex64)
-        good = (spectra.ivar > 0) & (self._window > 0)
+        good = _witnesses(spectra) & (self._window > 0)
         weight, share, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for number, arm in enumerate(self.arms):
             ivar, window, used = spectra.ivar[:, arm], self._window[arm], good[:, arm]
@@ -241,6 +244,19 @@ def _common_step(spectra: Spectra) -> float:
             "resample to log_grid first (siderea.spectra.resample)"
         )
     return float(np.mean(steps))
+
+
+def _witnesses(spectra: Spectra) -> NDArray[np.bool_]:
+    """Return the pixels (N, P) that are good, and not much worse than their arm's typical one.
+
+    All pixels of an arm have one weight: one with a hundred times the variance would spoil it.
+    """
+    good = spectra.ivar > 0
+    for arm in spectra.arms:
+        ivar = spectra.ivar[:, arm]
+        typical = np.median(ivar, axis=1, keepdims=True)
+        good[:, arm] &= ivar > WORST * typical
+    return good
 
 
 def _window(spectra: Spectra) -> NDArray[np.float32]:
