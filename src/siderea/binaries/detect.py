@@ -10,7 +10,6 @@ alone shows, though the others could, is light of another fibre: cross-talk.
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntFlag
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,13 @@ from siderea.binaries.ccf import Correlator
 from siderea.binaries.components import Components, fit_components, measured, one_more
 from siderea.binaries.correlation import Correlation
 from siderea.binaries.decision import FAST, CCFSettings, best_single, grid_velocity, second_star
+from siderea.binaries.detection_table import (
+    MOST,
+    DetectionFlag,
+    confidence,
+    empty_table,
+    write_stars,
+)
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.pairs import best_pair
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
@@ -30,32 +36,11 @@ from siderea.data import Spectra
 
 __all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf"]
 
-MOST = 4
 GRID_SEPARATION = 1.0
 """Least distance of stars on the grid, FWHM: closer ones are found by the descent, or not."""
 
-VELOCITY_FLOOR = 0.02
-"""What velocities are wrong by at any S/N, km/s: templates are never quite the star."""
-
-BLENDED_FACTOR = 2.4
-"""Errors of blended stars' velocities times this: each leans on the other's template being right.
-So much larger than the errors without it is the scatter of simulated blends (20 of one seed)."""
-
 CHUNK = 32
 """Spectra at a time: the bank of one takes 1 MB, and that of a chunk must stay near the cache."""
-
-
-class DetectionFlag(IntFlag):
-    """What is known of a detection by cross-correlation."""
-
-    NONE = 0
-    NO_DATA = 1  #: no arm with enough good pixels: nothing was searched
-    LOW_CCF = 2  #: no template matches: the CCF's peak is below what the settings ask for
-    ONE_ARM = 4  #: one arm alone shows the companion, though others could: cross-talk
-    BLENDED = 8  #: components lie within each other's profiles
-    FAST_ROTATOR = 16  #: the single star that fits best rotates faster than 25 km/s
-    AT_EDGE = 32  #: a component lies at the end of the range of velocities
-    VERY_FAST = 64  #: the single star that fits best rotates faster than 60 km/s
 
 
 class CCFDetector:
@@ -100,7 +85,7 @@ class CCFDetector:
         return pd.concat(parts, ignore_index=True)
 
     def _chunk(self, spectra: Spectra, own: NDArray | None) -> pd.DataFrame:
-        out = _empty_table(spectra.ids)
+        out = empty_table(spectra.ids)
         if not len(spectra):
             return out
         if own is None and self.follow_labels:
@@ -135,7 +120,7 @@ class CCFDetector:
         fit = second.fit.brightest_first()
         out.loc[rows, "flux_ratio"] = fit.height[:, 1] / fit.height[:, 0]
         out.loc[rows, "dv"] = np.abs(fit.velocity[:, 1] - fit.velocity[:, 0])
-        _write(out, rows[~believed], single[~believed], self.fwhm)
+        write_stars(out, rows[~believed], single[~believed], self.fwhm)
         if believed.any():
             found = np.flatnonzero(believed)
             part = correlation[found]
@@ -145,7 +130,7 @@ class CCFDetector:
         edge = np.abs(out.loc[rows, "rv_1"].to_numpy()) > 0.98 * correlation.velocities[-1]
         flags |= np.where(edge, int(DetectionFlag.AT_EDGE), 0)
         out.loc[rows, "flags"] = flags
-        out.loc[rows, "confidence"] = _confidence(out.loc[rows])
+        out.loc[rows, "confidence"] = confidence(out.loc[rows])
 
     def _extrema(self, correlation: Correlation) -> NDArray[np.intp]:
         """Count components by derivatives alone (Merle et al. 2017)."""
@@ -168,7 +153,7 @@ class CCFDetector:
         worse |= apart < fit.rotation.max(axis=1) + self.fwhm
         best = again.replaced(np.flatnonzero(worse), fit[worse]).brightest_first()
         out.loc[rows, "flux_ratio"] = best.height[:, 1] / best.height[:, 0]
-        _write(out, rows, best, self.fwhm)
+        write_stars(out, rows, best, self.fwhm)
 
     def _higher(
         self,
@@ -195,7 +180,7 @@ class CCFDetector:
                 fewer.height,
                 steps=3,
             )
-            _write(out, rows, refined.brightest_first(), self.fwhm)
+            write_stars(out, rows, refined.brightest_first(), self.fwhm)
 
     def _one_more(
         self, correlation: Correlation, fewer: Components, more: Components
@@ -248,46 +233,6 @@ def _ratio_of_arm(
     first = np.where(fit.height[:, 0] > 0, fit.height[:, 0], np.nan)
     missing = np.where(np.isfinite(error), 0.0, np.nan)
     return fit.height[:, 1] / first + missing, fit.height_err[:, 1] / first + missing
-
-
-def _confidence(table: pd.DataFrame) -> NDArray[np.object_]:
-    """Return A, B or C for detections, and "" for the rest; see `detect_ccf`."""
-    flags = table["flags"].to_numpy()
-    significance, gain = table["significance"].to_numpy(), table["gain"].to_numpy()
-    crosstalk = (flags & int(DetectionFlag.ONE_ARM)) > 0
-    mixed = (flags & int(DetectionFlag.BLENDED | DetectionFlag.FAST_ROTATOR)) > 0
-    out = np.where((significance > 10) & (gain > 0.02) & ~mixed, "A", "B").astype(object)
-    out[crosstalk | (significance < 8) | (gain < 0.012)] = "C"
-    out[table["n_components"].to_numpy() < 2] = ""
-    return out
-
-
-def _empty_table(ids: NDArray) -> pd.DataFrame:
-    n = len(ids)
-    numbers = ["significance", "gain", "flux_ratio", "dv", "vsini", "ccf_height"]
-    for star in range(1, MOST + 1):
-        numbers += [f"rv_{star}", f"rv_{star}_err", f"height_{star}", f"vsini_{star}"]
-    table: dict[str, NDArray] = {"id": ids, "n_components": np.zeros(n, dtype=np.int64)}
-    table |= {name: np.full(n, np.nan) for name in numbers}
-    table |= {name: np.zeros(n, dtype=np.int64) for name in ("n_extrema", "template", "flags")}
-    return pd.DataFrame(table | {"confidence": np.full(n, "", dtype=object)})
-
-
-def _write(out: pd.DataFrame, rows: NDArray, fit: Refined, fwhm: float) -> None:
-    """Write the stars of a fit into the table."""
-    number = fit.velocity.shape[1]
-    out.loc[rows, "n_components"] = number
-    velocity = C_KMS * np.tanh(fit.velocity / C_KMS)
-    factor = np.ones((len(velocity), 1))
-    if number == 2:
-        apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
-        factor[apart < fit.rotation.max(axis=1) + fwhm] = BLENDED_FACTOR
-    error = np.hypot(factor * fit.velocity_err, VELOCITY_FLOOR)
-    for k in range(number):
-        out.loc[rows, f"rv_{k + 1}"] = velocity[:, k]
-        out.loc[rows, f"rv_{k + 1}_err"] = error[:, k]
-        out.loc[rows, f"height_{k + 1}"] = fit.height[:, k]
-        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[:, k]
 
 
 def detect_ccf(
