@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from siderea.binaries.annealing import anneal
 from siderea.binaries.orbit_fit import fit_orbit, search_periods
 from siderea.binaries.orbit_samples import marginal_likelihood, sample_orbits
 from siderea.errors import DataError
@@ -90,6 +91,37 @@ def test_samples_hold_the_truth():
     )
     chi2 = (((rv - model.T) / error) ** 2).sum(axis=1)
     assert np.median(chi2) < 20
+
+
+def test_good_data_leave_a_posterior_rather_than_one_draw():
+    time, rv, error = observed(12, 14, error=0.2)
+    samples = sample_orbits(
+        time, rv, error, rng=np.random.default_rng(2), shortest=2.0, longest=500.0, n_prior=50_000
+    )
+    assert len(samples) == 256
+    for name, value in (("period", 23.7), ("eccentricity", 0.45)):
+        draws = getattr(samples, name)
+        assert abs(np.median(draws) - value) < 4 * draws.std() + 1e-3 * value, name
+        assert np.unique(draws).size > 100, name
+    assert samples.period.std() < 0.3
+    fit = fit_orbit(time, rv, error, shortest=2.0, longest=500.0)
+    assert samples.period.std() == pytest.approx(fit.errors["period"], rel=0.6)
+
+
+def test_annealing_keeps_the_shares_of_narrow_modes():
+    rng = np.random.default_rng(3)
+    draws = rng.uniform(0, 1, (100_000, 2))
+
+    def density(x):
+        inside = ((x > 0) & (x < 1)).all(axis=1)
+        one, two = (((x - place) / 0.003) ** 2 for place in (0.25, 0.75))
+        ln = np.logaddexp(np.log(0.7) - 0.5 * one.sum(axis=1), np.log(0.3) - 0.5 * two.sum(axis=1))
+        return np.where(inside, 0.0, -np.inf), ln
+
+    found = anneal(density, draws, density(draws)[1], np.array([0.1, 0.1]), rng=rng)
+    first = found[:, 0] < 0.5
+    assert first.mean() == pytest.approx(0.7, abs=0.12)
+    assert found[first].std(axis=0) == pytest.approx([0.003, 0.003], rel=0.15)
 
 
 def test_two_epochs_do_not_tell_the_period():

@@ -1,5 +1,7 @@
 """``siderea rv``: tables in, variable stars and orbits out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from siderea.errors import DataError, NotThisProductError
+from siderea.io.store import SurveyStore
 from siderea.pipelines import rv as pipeline
+from siderea.pipelines.detect import detect_ccf
 from siderea.simulate.orbits import radial_velocity
 
 
@@ -24,6 +28,24 @@ def velocities():
         frame = {"star_id": f"{star:03d}", "time": time, "rv_err": 0.3}
         rows.append(pd.DataFrame(frame | {"rv": rv + rng.normal(0, 0.3, n)}))
     return pd.concat(rows, ignore_index=True)
+
+
+def test_repeated_spectra_of_a_store_are_a_table_of_velocities(tmp_path, small):
+    """Spectra at rest: what was measured, on top of what they were shifted by."""
+    left, shift = [-3.0, 2.0, 6.0, -4.0], [20.0, 25.0, -10.0, np.nan]
+    spectra = small.spectra([small.star(v) for v in left], snr=80.0)
+    frame = {"id": list("abcd"), "star_id": ["s", "s", "t", "t"], "rv": shift, "time": range(4)}
+    store = SurveyStore.create(
+        tmp_path / "visits.siderea", replace(spectra, table=pd.DataFrame(frame))
+    )
+    with pytest.raises(DataError, match="siderea detect"):
+        pipeline.read_velocities(store.path)
+    detect_ccf(store.path, templates=np.array([small.lines(0.0)]))
+    table = pipeline.read_velocities(store.path)
+    assert table["star_id"].tolist() == ["s", "s", "t", "t"]
+    np.testing.assert_allclose(table["rv"], [17.0, 27.0, -4.0, -4.0], atol=0.5)
+    assert table["time"].tolist() == [0, 1, 2, 3]
+    assert pipeline.run(store.path, tmp_path / "sb1.csv", floor=0.0).n_variable == 1
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

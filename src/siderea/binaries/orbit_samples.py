@@ -2,7 +2,8 @@
 
 The method of The Joker (Price-Whelan et al. 2017, ApJ 837, 20): orbits are drawn from the prior
 in (P, e, ω, phase); the likelihood of each, integrated over the linear elements K and γ, decides
-whether it is kept, so that any number of separate periods is found.
+whether it is kept, so that any number of separate periods is found. Where good data leave hardly a
+draw, the draws are annealed into the posterior.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from siderea.binaries.annealing import anneal
 from siderea.errors import DataError
 from siderea.simulate.orbits import radial_velocity
 
@@ -23,6 +25,7 @@ ECCENTRICITY = (0.867, 3.03)
 AMPLITUDE_YEAR = 30.0
 """σ of K at P = 1 yr and e = 0, km/s."""
 
+LARGEST_ECCENTRICITY = 0.99
 YEAR = 365.25
 MOST_CELLS = 2_000_000
 
@@ -131,6 +134,7 @@ def sample_orbits(
     longest: float = 10_000.0,
     n_prior: int = 100_000,
     most: int = 256,
+    fewest: int = 64,
 ) -> OrbitSamples:
     """Sample the orbits that the velocities of one star allow.
 
@@ -145,12 +149,12 @@ def sample_orbits(
         Draws from the prior.
     most : int
         Samples that are kept at most.
+    fewest : int
+        With fewer survivors of the draws, they are annealed (`siderea.binaries.annealing`).
 
     Returns
     -------
     OrbitSamples
-        Always at least one: with very good data the best draw alone survives, and
-        `siderea.binaries.orbit_fit.fit_orbit` is the tool.
 
     Raises
     ------
@@ -165,29 +169,87 @@ def sample_orbits(
             f"found {t.size} epochs, periods {shortest} to {longest} d; expected at least two "
             "epochs and 0 < shortest < longest"
         )
-    period = np.exp(rng.uniform(np.log(shortest), np.log(longest), n_prior))
-    e = np.minimum(rng.beta(*ECCENTRICITY, n_prior), 0.99)
-    omega, phase = rng.uniform(0, 2 * np.pi, n_prior), rng.uniform(0, 1, n_prior)
-    size = max(1, MOST_CELLS // t.size)
-    log_likelihood, mean = np.empty(n_prior), np.empty((n_prior, 2))
-    covariance = np.empty((n_prior, 2, 2))
-    for start in range(0, n_prior, size):
-        part = slice(start, start + size)
-        log_likelihood[part], mean[part], covariance[part] = marginal_likelihood(
-            t, v, s, period[part], e[part], omega[part], phase[part]
-        )
+    shape = _prior(rng, n_prior, shortest, longest)
+    log_likelihood = _likelihoods(t, v, s, shape)
     kept = np.log(rng.uniform(size=n_prior)) < log_likelihood - log_likelihood.max()
-    rows = np.flatnonzero(kept)[:most]
-    root = np.linalg.cholesky(covariance[rows])
-    linear = mean[rows] + np.einsum("sij,sj->si", root, rng.standard_normal((rows.size, 2)))
+    rows = np.flatnonzero(kept)
+    if rows.size >= fewest:
+        chosen = shape[rows[:most]]
+    else:
+        chosen = _annealed(t, v, s, shape, log_likelihood, rng, (shortest, longest))
+        chosen = chosen[rng.permutation(len(chosen))[:most]]
+    log_likelihood, mean, covariance = marginal_likelihood(t, v, s, *chosen.T)
+    root = np.linalg.cholesky(covariance)
+    linear = mean + np.einsum("sij,sj->si", root, rng.standard_normal((len(chosen), 2)))
+    period, e, omega, phase = chosen.T
+    amplitude, system = linear.T
     return OrbitSamples(
-        period[rows],
-        e[rows],
-        omega[rows],
-        phase[rows],
-        linear[:, 0],
-        linear[:, 1],
-        log_likelihood[rows],
-        float(t[0]),
-        n_prior,
+        period, e, omega, phase, amplitude, system, log_likelihood, float(t[0]), n_prior
     )
+
+
+def _prior(
+    rng: np.random.Generator, n: int, shortest: float, longest: float
+) -> NDArray[np.float64]:
+    """Draw P, e, ω and phase (n, 4)."""
+    period = np.exp(rng.uniform(np.log(shortest), np.log(longest), n))
+    e = np.minimum(rng.beta(*ECCENTRICITY, n), LARGEST_ECCENTRICITY)
+    return np.stack([period, e, rng.uniform(0, 2 * np.pi, n), rng.uniform(0, 1, n)], axis=1)
+
+
+def _likelihoods(t: NDArray, v: NDArray, s: NDArray, shape: NDArray) -> NDArray[np.float64]:
+    size = max(1, MOST_CELLS // t.size)
+    parts = [
+        marginal_likelihood(t, v, s, *shape[start : start + size].T)[0]
+        for start in range(0, len(shape), size)
+    ]
+    return np.concatenate(parts)
+
+
+def _annealed(
+    t: NDArray,
+    v: NDArray,
+    s: NDArray,
+    shape: NDArray,
+    log_likelihood: NDArray,
+    rng: np.random.Generator,
+    periods: tuple[float, float],
+) -> NDArray[np.float64]:
+    """Anneal draws of the prior into the posterior, (P, e, ω, phase) of each sample.
+
+    Coordinates: turns over the time spanned (peaks are as wide in it at any period), √e cos ω,
+    √e sin ω (flat in e and ω), and M + ω at the middle epoch, which a circular orbit also has.
+    """
+    span, middle = max(float(np.ptp(t)), 1e-3), float(np.mean(t - t[0]))
+
+    def density(x: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        e = x[:, 1] ** 2 + x[:, 2] ** 2
+        period = span / np.maximum(x[:, 0], 1e-9)
+        allowed = (e < LARGEST_ECCENTRICITY) & (x[:, 0] > span / periods[1])
+        allowed &= x[:, 0] < span / periods[0]
+        prior, likelihood = np.full((2, len(x)), -np.inf)
+        place = _from_turns(x[allowed], span, middle)
+        prior[allowed] = np.log(period[allowed])  # ln P is uniform
+        prior[allowed] += (ECCENTRICITY[0] - 1) * np.log(np.maximum(e[allowed], 1e-9))
+        prior[allowed] += (ECCENTRICITY[1] - 1) * np.log1p(-e[allowed])
+        if allowed.any():
+            likelihood[allowed] = marginal_likelihood(t, v, s, *place.T)[0]
+        return prior, likelihood
+
+    scale = np.array([0.3, 0.5, 0.5, 1.0])
+    start = _to_turns(shape, span, middle)
+    return _from_turns(anneal(density, start, log_likelihood, scale, rng=rng), span, middle)
+
+
+def _to_turns(shape: NDArray, span: float, middle: float) -> NDArray[np.float64]:
+    period, e, omega, phase = shape.T
+    root = np.sqrt(e)
+    angle = 2 * np.pi * (phase + middle / period) + omega
+    return np.stack([span / period, root * np.cos(omega), root * np.sin(omega), angle], axis=1)
+
+
+def _from_turns(x: NDArray, span: float, middle: float) -> NDArray[np.float64]:
+    period = span / x[:, 0]
+    omega = np.mod(np.arctan2(x[:, 2], x[:, 1]), 2 * np.pi)
+    phase = np.mod((x[:, 3] - omega) / (2 * np.pi) - middle / period, 1.0)
+    return np.stack([period, x[:, 1] ** 2 + x[:, 2] ** 2, omega, phase], axis=1)

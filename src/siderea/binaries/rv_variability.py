@@ -1,12 +1,14 @@
 """Single-lined binaries: radial velocities that vary more than their errors let them.
 
 Two statistics per star, as one-sided Gaussian σ: that of the pair of epochs that differ most
-(Matijevič et al. 2011), corrected for the number of pairs, and that of χ² of all epochs about
+(Matijevič et al. 2011), as the widest of all pairs, and that of χ² of all epochs about
 their mean, through the F2 of Merle et al. (2020). The errors' floor is estimated from the sample:
 most stars are constant, and the constant ones must follow χ².
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,10 @@ from siderea.errors import DataError
 __all__ = ["error_floor", "pair_significance", "sb1_significance", "survival_to_sigma"]
 
 _SMALLEST = 1e-300
+
+WIDTHS = np.linspace(0, 8, 161)
+MOST_EPOCHS = 100
+"""Beyond, the factor for pairs that are not independent is that of so many epochs."""
 
 
 def survival_to_sigma(probability: ArrayLike) -> NDArray[np.float64]:
@@ -75,7 +81,7 @@ def sb1_significance(
         ``rv_mean_err``, ``rv_range`` (km/s), ``chi2``, ``f2``, ``p_log`` (of the most different
         pair, by itself), ``p_value`` (of χ² with N − 1 degrees of freedom), ``sigma`` (the same
         as a one-sided Gaussian σ: a constant star exceeds 3 with probability 0.00135),
-        ``sigma_pair`` (of the pair, corrected for N (N − 1)/2 pairs), ``variable`` (by the false
+        ``sigma_pair`` (of the pair, as the widest of all of N epochs), ``variable`` (by the false
         discovery rate over the sample) and ``floor`` (km/s). NaN for a star of one epoch.
 
     Raises
@@ -109,8 +115,7 @@ def sb1_significance(
     several = np.where(n > 1, 0.0, np.nan)
     p_value = stats.chi2.sf(chi2, dof) + several
     widest, spread = _widest_pair(velocity, error, code, len(names))
-    pairs = np.maximum(n * (n - 1) // 2, 1)
-    p_pair = np.clip(2 * stats.norm.sf(widest) * pairs, 0, 1) + several
+    p_pair = _p_widest(widest, n) + several
     return pd.DataFrame(
         {
             "star_id": names,
@@ -229,6 +234,36 @@ def _widest_pair(
         np.maximum.at(widest, c[same], difference / np.hypot(e[same + step], e[same]))
         np.maximum.at(spread, c[same], difference)
     return widest, spread
+
+
+def _p_widest(widest: NDArray, n: NDArray) -> NDArray[np.float64]:
+    """Return the probability that the widest of all pairs of n epochs is as wide by chance.
+
+    That of the studentised range with known errors (Tukey; Kramer's form where errors differ):
+    N (N − 1)/2 pairs are not as many independent ones.
+    """
+    pairs = np.maximum(n * (n - 1) / 2, 1)
+    p = 2 * stats.norm.sf(widest) * pairs
+    for number in np.unique(n[n > 2]).tolist():
+        rows = n == number
+        p[rows] *= np.interp(widest[rows], WIDTHS, _range_factor(min(number, MOST_EPOCHS)))
+    return np.asarray(np.clip(p, 0, 1))
+
+
+@lru_cache(maxsize=256)
+def _range_factor(n: int) -> NDArray[np.float64]:
+    """Return P(range of n Gaussian deviates > √2 w) over 2 Q(w) n (n − 1)/2, at `WIDTHS`.
+
+    1 − n ∫ φ(z) [Φ(z) − Φ(z − q)]ⁿ⁻¹ dz; where it is too small to be told from 0, the factor
+    hardly changes any more.
+    """
+    z = np.linspace(-9, 9, 1801)
+    inside = stats.norm.cdf(z) - stats.norm.cdf(z - np.sqrt(2) * WIDTHS[:, None])
+    left = n * np.trapezoid(stats.norm.pdf(z) * inside ** (n - 1), z, axis=1)
+    factor = (1 - left) / (n * (n - 1) * stats.norm.sf(WIDTHS))
+    last = np.flatnonzero(1 - left > 1e-9)[-1]
+    factor[last:] = factor[last]
+    return np.asarray(factor)
 
 
 def _discovered(p_value: NDArray, rate: float) -> NDArray[np.bool_]:

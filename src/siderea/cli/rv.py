@@ -13,7 +13,10 @@ __all__ = ["run"]
 def run(
     table: Annotated[
         Path,
-        typer.Argument(help="CSV, ECSV, FITS or Parquet: star_id, time (BMJD), rv, rv_err (km/s)."),
+        typer.Argument(
+            help="CSV, ECSV, FITS or Parquet: star_id, time (BMJD), rv, rv_err (km/s); or a "
+            "NAME.siderea folder of repeated spectra that siderea detect has been run on."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV or Parquet to write.")],
     floor: Annotated[

@@ -15,10 +15,13 @@ from siderea.binaries.orbit_samples import sample_orbits
 from siderea.binaries.rv_variability import sb1_significance
 from siderea.errors import DataError, NotThisProductError
 from siderea.io.files import atomic_write
+from siderea.io.store import SurveyStore
+from siderea.spectra.doppler import add_velocities
 
 __all__ = ["RVResult", "read_velocities", "run"]
 
 COLUMNS = ("star_id", "rv", "rv_err")
+PRODUCT = "detections_ccf"
 ENOUGH = 10
 """Epochs from which a variable star's orbit is fitted; with fewer it is sampled."""
 
@@ -49,12 +52,14 @@ class RVResult:
 
 
 def read_velocities(path: str | Path) -> pd.DataFrame:
-    """Read a table of velocities: CSV, ECSV, FITS or Parquet, one row per epoch.
+    """Read a table of velocities: CSV, ECSV, FITS or Parquet, one row per epoch; or a store.
 
     Parameters
     ----------
     path : path-like
         With ``star_id``, ``rv``, ``rv_err`` (km/s), and ``time`` (BMJD) where orbits are wanted.
+        Of a ``NAME.siderea`` folder of repeated spectra, the velocities that ``siderea detect``
+        has measured of those that show one star, added to what the spectra were shifted by.
 
     Raises
     ------
@@ -64,6 +69,8 @@ def read_velocities(path: str | Path) -> pd.DataFrame:
         If it cannot be read.
     """
     path = Path(path)
+    if path.is_dir():
+        return _of_store(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected a table of velocities")
     suffix = path.suffix.lower()
@@ -85,6 +92,39 @@ def read_velocities(path: str | Path) -> pd.DataFrame:
             f"time (BMJD); found {', '.join(map(str, frame.columns))}"
         )
     return _numbers(path, frame)
+
+
+def _of_store(path: Path) -> pd.DataFrame:
+    """Return the velocities of the spectra of a store that were found to show one star."""
+    store = SurveyStore.open(path)
+    if PRODUCT not in store.products:
+        raise DataError(f"{path}: no product {PRODUCT}; run siderea detect on it first")
+    found = store.product(PRODUCT).set_index("id").reindex(store.catalogue["id"])
+    catalogue = store.catalogue
+    rv = found["rv_1"].to_numpy(dtype=float)
+    if _frame(store) == "rest" and "rv" in catalogue:
+        # A spectrum without a velocity was left where it was.
+        rv = add_velocities(rv, np.nan_to_num(catalogue["rv"].to_numpy(dtype=float)))
+    single = (found["n_components"] == 1).to_numpy()
+    frame = pd.DataFrame(
+        {
+            "star_id": catalogue["star_id" if "star_id" in catalogue else "id"],
+            "rv": np.where(single, rv, np.nan),
+            "rv_err": found["rv_1_err"].to_numpy(dtype=float),
+        }
+    )
+    for name in ("time", "mjd"):
+        if name in catalogue:
+            frame["time"] = catalogue[name].to_numpy(dtype=float)
+            break
+    return _numbers(path, frame)
+
+
+def _frame(store: SurveyStore) -> str:
+    """Return the frame of the spectra, as the store's provenance tells it."""
+    provenance = store.manifest.get("provenance") or {}
+    settings = provenance.get("preparation") or provenance.get("recipe", {}).get("settings", {})
+    return str(settings.get("frame", "rest"))
 
 
 def _numbers(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
