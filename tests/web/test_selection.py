@@ -169,6 +169,15 @@ def test_table_sorts_scrolls_and_opens(eye, survey):
     teff = survey.catalogue["teff"]
     hottest = int(np.nanargmax(teff))
     assert rows.first.get_attribute("data-row") == str(hottest)
+    eye.page.get_by_role("columnheader", name="[Fe/H]").get_by_role("button").click()
+    eye.page.get_by_role("columnheader", name="[Fe/H]").get_by_role("button").click()
+    fe_h = survey.catalogue["fe_h"].to_numpy()  # of both signs
+    shown = rows.evaluate_all("rows => rows.map(row => Number(row.dataset.row))")
+    assert shown == np.argsort(fe_h.astype("f4"), kind="stable")[: len(shown)].tolist()
+    eye.page.get_by_role("columnheader", name="class").get_by_role("button").click()
+    first = int(rows.first.get_attribute("data-row"))
+    assert survey.name[first] == "NOR"
+    eye.page.get_by_role("columnheader", name="Teff [K]").get_by_role("button").click()
     eye.until(
         f"document.querySelector('.table-body .table-row .id').textContent === 'star_{hottest:04d}'"
     )

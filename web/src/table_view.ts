@@ -8,6 +8,7 @@ import { fill, h } from "./dom";
 import { number, plural } from "./format";
 import { MISSING } from "./hexbin";
 import { firstColumns } from "./histograms_view";
+import { orderBy } from "./order_by";
 import { withUnit } from "./schema";
 
 const HEIGHT = 26;
@@ -100,13 +101,12 @@ export class TableView {
     rank.sort((a, b) => data.categories[a]!.localeCompare(data.categories[b]!));
     const place = new Float32Array(rank.length);
     rank.forEach((category, i) => (place[category] = i));
-    const way = this.#sort.down ? -1 : 1;
-    const valued = data.categories.length > 0 ? (row: number) => place[data.values[row]!]! : (row: number) => data.values[row]!;
-    return rows.slice().sort((a, b) => {
-      const [ma, mb] = [data.values[a]! <= MISSING, data.values[b]! <= MISSING];
-      if (ma || mb) return ma && mb ? a - b : ma ? 1 : -1; // missing last, either way
-      return way * (valued(a) - valued(b)) || a - b;
-    });
+    const words = data.categories.length > 0;
+    const key = (row: number): number => {
+      const value = data.values[row]!;
+      return words && value > MISSING ? place[value]! : value;
+    };
+    return orderBy(rows, key, this.#sort.down);
   }
 
   #drawHead(): void {
