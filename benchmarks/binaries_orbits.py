@@ -7,7 +7,7 @@
 (2016); their epochs are *not* published with them, so velocities are simulated: as many visits as
 the catalogue says, over the star's own baseline (Troup) or that of a Troup star (The Joker), with
 the catalogue's jitter and 0.1 km/s of error. An orbit counts as constrained where, of the noiseless
-velocities, no period more than 1 % away fits within Δχ² of 25.
+velocities, no period more than 1 % away fits within Δχ² of 25, and three errors are below 1 %.
 ``coverage``: orbits of the prior, 4 to 12 epochs; how often the truth is in the central intervals.
 """
 
@@ -98,7 +98,10 @@ def catalogue(data: Path, most: int) -> None:
 
 def is_constrained(t, clean, sigma, period: float, longest: float) -> bool:
     trial, chi2 = search_periods(t, clean, sigma, shortest=SHORTEST, longest=longest)
-    return bool(chi2[np.abs(trial / period - 1) > 0.01].min() > 25)
+    if chi2[np.abs(trial / period - 1) > 0.01].min() < 25:
+        return False
+    best = fit_orbit(t, clean, sigma, shortest=SHORTEST, longest=longest)
+    return 3 * best.errors["period"] < 0.01 * period
 
 
 def coverage(n: int) -> None:

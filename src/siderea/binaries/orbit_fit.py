@@ -149,7 +149,7 @@ def fit_orbit(
     *,
     shortest: float = 1.0,
     longest: float | None = None,
-    candidates: int = 20,
+    candidates: int = 6,
 ) -> Orbit:
     """Fit an orbit to the velocities of one star.
 
@@ -162,8 +162,7 @@ def fit_orbit(
     longest : float, optional
         d; the time spanned by default.
     candidates : int
-        Minima of the search that are descended from: very good data make the search, whose shapes
-        are few, a poor judge of them.
+        Minima of the search that are descended from.
 
     Returns
     -------
