@@ -88,15 +88,20 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.rglob("Npix=*.parquet"))
 
 
-def steps(folder: Path, model: str, where: Sequence[str], mock: Path) -> list[tuple[str, list]]:
-    labels, places, plane = (folder / name for name in ("labels", "places", "map"))
+def steps(
+    options: argparse.Namespace, output: Path, where: Sequence[object]
+) -> list[tuple[str, Path, list]]:
+    """Return the steps asked for, with what they write and their commands, from those of `run`."""
+    folder = Path(options.folder)
+    every = {
+        "predict": ("labels", [options.model, folder / "mock"]),
+        "distances": ("places", [folder / "labels", "--stars", "simulated"]),
+        "map": ("map", [folder / "places"]),
+    }
     return [
-        ("predict", ["photometry", "predict", model, mock, "--output", labels, *where]),
-        (
-            "distances",
-            ["photometry", "distances", labels, "--stars", "simulated", "--output", places, *where],
-        ),
-        ("map", ["photometry", "map", places, "--output", plane, *where]),
+        (name, output / made, ["photometry", name, *rest, "--output", output / made, *where])
+        for name, (made, rest) in every.items()
+        if name in options.steps
     ]
 
 
@@ -113,19 +118,15 @@ def run(options: argparse.Namespace) -> None:
     """Time the steps asked for; what an earlier start has done is not done again."""
     folder, n = Path(options.folder), options.stars
     folder.mkdir(parents=True, exist_ok=True)
-    where, mock = ["--jobs", str(options.jobs)], folder / "mock"
+    where = ["--jobs", options.jobs]
     sky = ["simulate", "photometry", "--hats", "--stars", n, "--seed", options.seed]
-    every = [("simulate", [*sky, "--output", mock, *where])]
+    if "simulate" in options.steps:
+        show("simulate", n, measured([*sky, "--output", folder / "mock", *where]))
     total = Cost(0.0, 0.0, 0.0)
-    for name, command in every + steps(folder, options.model, where, mock):
-        if name not in options.steps:
-            continue
+    for name, _, command in steps(options, folder, where):
         cost = measured(command)
         show(name, n, cost)
-        if name != "simulate":
-            total = Cost(
-                total.wall + cost.wall, total.cpu + cost.cpu, max(total.memory, cost.memory)
-            )
+        total = Cost(total.wall + cost.wall, total.cpu + cost.cpu, max(total.memory, cost.memory))
     show("but simulate", n, total)
     if "gradients" in options.steps:
         gradients(options)
@@ -161,37 +162,28 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def compare(folder: Path, again: Path) -> None:
-    for name in ("labels", "places", "map"):
-        same = fingerprint(folder / name) == fingerprint(again / name)
-        print(f"{name}: {'identical bytes' if same else 'DIFFERENT'}", flush=True)
+def compare(made: Path, again: Path) -> None:
+    same = fingerprint(made) == fingerprint(again)
+    print(f"{made.name}: {'identical bytes' if same else 'DIFFERENT'}", flush=True)
+    shutil.rmtree(again)
 
 
 def kill(options: argparse.Namespace) -> None:
-    """Do all again, each step killed at half and started anew; compare with `run`."""
+    """Do steps again, each killed at half and started anew; compare with `run`."""
     folder, again = Path(options.folder), Path(options.folder) / "killed"
     shutil.rmtree(again, ignore_errors=True)
     n_parts = len(parts(folder / "mock"))
-    for name, command in steps(
-        again, options.model, ["--jobs", str(options.jobs)], folder / "mock"
-    ):
-        output = Path(command[command.index("--output") + 1])
+    for name, output, command in steps(options, again, ["--jobs", options.jobs]):
         first = measured(command, kill_at=output, n_parts=n_parts // 2)
         made = len(parts(output))
         second = measured(command)
         print(f"{name}: killed with {made} of {n_parts} partitions after {first.wall:.0f} s, "
               f"finished in {second.wall:.0f} s", flush=True)  # fmt: skip
-    compare_again(folder, again)
-
-
-def compare_again(folder: Path, again: Path) -> None:
-    compare(folder, again)
-    if not bool(os.environ.get("KEEP")):
-        shutil.rmtree(again)
+        compare(folder / output.name, output)
 
 
 def cluster(options: argparse.Namespace) -> None:
-    """Do all again on a Dask cluster of two workers; compare with `run`."""
+    """Do steps again on a Dask cluster of two workers; compare with `run`."""
     from distributed import LocalCluster
 
     folder, again = Path(options.folder), Path(options.folder) / "cluster"
@@ -199,10 +191,9 @@ def cluster(options: argparse.Namespace) -> None:
     with LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit="3GiB"
     ) as made:
-        where = ["--scheduler", made.scheduler_address]
-        for name, command in steps(again, options.model, where, folder / "mock"):
+        for name, output, command in steps(options, again, ["--scheduler", made.scheduler_address]):
             print(f"{name}: {measured(command).wall:.0f} s", flush=True)
-    compare_again(folder, again)
+            compare(folder / output.name, output)
 
 
 def stripe82(options: argparse.Namespace) -> None:
