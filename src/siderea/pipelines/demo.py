@@ -1,10 +1,12 @@
 """The demo: a mock survey in the survey's own file format, then the job of any real survey.
 
-Beside the spectra: eclipsing light curves fitted and grouped, labels from colours.
+Beside the spectra: eclipsing light curves fitted and grouped; labels from colours, distances and
+a map of the Milky Way.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,10 +17,15 @@ import pandas as pd
 
 from siderea.errors import StoreError
 from siderea.io.galah_format import CCD_GRIDS, write_ccd
+from siderea.io.store import SurveyStore
 from siderea.pipelines import lightcurves, photometry
 from siderea.pipelines.classify import classify
+from siderea.pipelines.distances import distances
 from siderea.pipelines.embed import embed
+from siderea.pipelines.galactic_map import MapSettings, galactic_map
 from siderea.pipelines.ingest import ingest
+from siderea.pipelines.mock_sky import simulate_sky
+from siderea.pipelines.predict import predict
 from siderea.pipelines.report import Section, write_report
 from siderea.pipelines.simulate_tables import (
     simulate_lightcurves,
@@ -38,14 +45,19 @@ _COUNTS = 1000.0
 PECULIAR = (("HAE", 0.03), ("CEH", 0.03), ("WRD", 0.04), ("LIR", 0.1))
 """Shares that put some of each peculiar class among a few hundred stars; LIR of the giants."""
 
-LIGHT_CURVES, COLOURED_STARS, EPOCHS = 80, 3000, 15
+LIGHT_CURVES, COLOURED_STARS, EPOCHS, SKY_STARS = 80, 3000, 15, 30_000
 """Sizes of the shorter parts."""
+
+TURN_OFF = "14.5 < sdss_r < 20 and 0.2 < sdss_g - sdss_r < 0.4 and 0.8 < distance < 9"
+"""Stars that the map of the Milky Way is drawn of: one kind, seen far away."""
 
 ENOUGH_TO_COMPARE, ENOUGH_TO_TEACH = 50, 200
 """Fewer stars are not classified at all; in less than 200, a quarter would hold less than the five
 labels that a class needs."""
 
 LABELS = (
+    "ra",
+    "dec",
     "class",
     "teff",
     "logg",
@@ -114,7 +126,11 @@ def demo(
     if len(known) >= ENOUGH_TO_COMPARE:
         labels = _labels_of_a_person(known, files)
         classify(store, map_name="tsne", labels=labels, progress=progress)
-    sections = [*_light_curves(output, seed), *_photometry(output, seed)]
+    sections = [
+        *_light_curves(output, seed),
+        *_photometry(output, seed),
+        *_milky_way(output, seed),
+    ]
     report = write_report(store, output=output / "report.html", sections=sections)
     return DemoResult(store, report)
 
@@ -137,9 +153,12 @@ def _light_curves(output: Path, seed: int) -> list[Section]:
     _remove(table, truth_path(table))
     simulate_lightcurves(table, n_stars=LIGHT_CURVES, seed=seed)
     result = lightcurves.run(table, output / "lightcurves", overwrite=True)
+    kinds = SurveyStore.open(result.store).product("classes")["class"].value_counts()
+    named = ", ".join(f"{count} {kind.lower()}" for kind, count in kinds.items())
     caption = (
         f"{result.n_curves} simulated light curves, two-Gaussian fits: a map of the fitted curves, "
-        f"{result.n_groups} groups found on it, and the mean curve of each with its scatter."
+        f"{result.n_groups} groups found on it, and the mean curve of each with its scatter. "
+        f"Each curve by itself: {named}."
     )
     return [Section("Eclipsing binaries", result.figures[-1], caption)]
 
@@ -165,6 +184,26 @@ def _photometry(output: Path, seed: int) -> list[Section]:
         f"extinction and companions. Scatter of stars while they were held out: {scatter}."
     )
     return [Section("Labels from photometry", result.figures[0], caption)]
+
+
+def _milky_way(output: Path, seed: int) -> list[Section]:
+    """Label a mock sky by its colours, find distances, map its metallicity."""
+    folder = output / "milky_way"
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier demo's
+    sky, labels, places = folder / "sky", folder / "labels", folder / "places"
+    simulate_sky(sky, n_stars=SKY_STARS, seed=seed, jobs=1)
+    predict(output / "photometry_model", sky, labels, jobs=1)
+    distances(labels, places, stars="simulated", jobs=1)
+    settings = MapSettings(select=TURN_OFF, minimum=3)
+    result = galactic_map(places, folder / "map", settings=settings, jobs=1)
+    profile = next(path for path in result.figures if path.stem == "profile")
+    caption = (
+        f"{SKY_STARS:,} simulated stars to r = 20 over the whole sky, labelled by that network, "
+        f"with distances from their colours: mean [Fe/H] of {result.n_selected:,} turn-off stars "
+        "above and below the plane, and its gradients. A survey of millions goes through the same calls, partition by "
+        "partition."
+    )
+    return [Section("The Milky Way", profile, caption)]
 
 
 def _remove(*paths: Path) -> None:
