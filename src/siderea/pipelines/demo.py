@@ -200,8 +200,8 @@ def _milky_way(output: Path, seed: int) -> list[Section]:
     caption = (
         f"{SKY_STARS:,} simulated stars to r = 20 over the whole sky, labelled by that network, "
         f"with distances from their colours: mean [Fe/H] of {result.n_selected:,} turn-off stars "
-        "above and below the plane, and its gradients. A survey of millions goes through the same calls, partition by "
-        "partition."
+        "above and below the plane, and its gradients. A survey of millions goes through the same "
+        "calls, partition by partition."
     )
     return [Section("The Milky Way", profile, caption)]
 
