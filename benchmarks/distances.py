@@ -1,6 +1,6 @@
 """Distances: ours, the literature's formulae and plain estimates, on real and simulated stars.
 
-    SIDEREA_DATA=... python benchmarks/distances.py {green,apogee,mock,clusters,speed}
+    SIDEREA_DATA=... python benchmarks/distances.py {green,apogee,mock,clusters,speed,offsets}
         [--half report] [--stars N] [--models FOLDER] [--figures FOLDER]
 
 Half of the stars (`--half develop`) served to settle what is in `siderea.stellar`; the figures in
@@ -30,7 +30,8 @@ from siderea.flags import DistanceFlag
 from siderea.isochrones import load_default
 from siderea.photometry.extinction import coefficient, deredden
 from siderea.simulate.photometry import observe, simulate_photometry
-from siderea.stellar.absolute_magnitude import COORDINATES, GIANT_LOGG
+from siderea.stellar.absolute_magnitude import GIANT_LOGG
+from siderea.stellar.coordinates import COORDINATES
 from siderea.stellar.distances import DistanceModel, distances, sample_distances
 from siderea.stellar.ensemble import EnsembleSettings
 from siderea.stellar.features import FeatureOptions
@@ -370,6 +371,10 @@ def run_mock(args) -> None:
     names = {**kinds, "dwarf, good photometry": good, "the same, single": single}
     for kind, rows in names.items():
         print(truth_line(f"ours, {kind}", ours["distance"], true, rows, pit))
+    said = labels["p_giant"].to_numpy() > 0.5
+    by_label = {"all": np.ones(true.size, dtype=bool), "called dwarf": ~said, "called giant": said}
+    for kind, rows in by_label.items():
+        print(truth_line(f"ours, {kind}", ours["distance"], true, rows, pit))
     measured = true_metallicity(truth, labels, seed)
     known = distances(stars, measured, model=model)
     pit_known = pit_of_truth(stars, measured, model, true)
@@ -397,18 +402,18 @@ def run_mock(args) -> None:
     chosen = np.where(kinds["giant"], ours["distance_giant"], ours["distance_dwarf"])
     print(truth_line("two-fold stars, whole posterior", ours["distance"], true, two, pit))
     print(truth_line("two-fold stars, the true one of the two solutions", chosen, true, two))
-    said, true_giant = ours["p_giant"][two].mean(), kinds["giant"][two].mean()
+    mean, true_giant = ours["p_giant"][two].mean(), kinds["giant"][two].mean()
     print(
-        f"\ntwo-fold: {two.sum()}; giants {100 * true_giant:.1f} %, mean p_giant {100 * said:.1f} %"
+        f"\ntwo-fold: {two.sum()}; giants {100 * true_giant:.1f} %, mean p_giant {100 * mean:.1f} %"
     )
     if args.figures:
         from siderea.figures import distances as figures
 
-        save(figures.pit(pit, kinds), args.figures / "distances_pit_mock.png")
+        save(figures.pit(pit, by_label), args.figures / "distances_pit_mock.png")
         colour = stars.mag[:, 1] - stars.mag[:, 3]
         ratio = ours["distance"].to_numpy() / true
         save(
-            figures.ratio_by_colour(colour, ratio, kinds, label="(g − i)₀"),
+            figures.ratio_by_colour(colour, ratio, by_label, label="(g − i)₀"),
             args.figures / "distances_colour_mock.png",
         )
 
@@ -490,10 +495,12 @@ def run_speed(args) -> None:
     start = time.process_time()
     distances(rows_of(many, np.arange(2000)), labels[:2000])
     print(f"first 2000 stars, tables made: {time.process_time() - start:.1f} CPU s")
-    for name, extra in (
-        ("colours", {}),
-        ("with parallaxes", {"parallax": parallax, "parallax_err": sigma}),
-    ):
+    runs = {
+        "first pass": {},
+        "again": {},
+        "with parallaxes": {"parallax": parallax, "parallax_err": sigma},
+    }
+    for name, extra in runs.items():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, wall = time.process_time(), time.perf_counter()
         distances(many, labels, **extra)
@@ -503,7 +510,33 @@ def run_speed(args) -> None:
               f"memory grew by {grown:.0f} MiB for {args.stars} stars")  # fmt: skip
 
 
+def run_offsets(args) -> None:
+    """Print how much fainter real stars are than the isochrones', with and without the offsets."""
+    stars, labels = green()
+    rows = half_of(len(stars), args.half)
+    test, spectra = rows_of(stars, rows), labels[rows].reset_index(drop=True)
+    given, _ = GAIA_DR2.apply(test.table["parallax"], test.table["parallax_err"])
+    good = (test.table["reddening"] < 0.2) & (test.table["ebv_err"] < 0.06)
+    bare, mag = without_parallax(test), dict(zip(test.bands, test.mag.T, strict=True))
+    for number, one in enumerate(COORDINATES[1:], 1):
+        x = mag[one.colour[0]] - mag[one.colour[1]]
+        for name, offset in (("isochrones", ()), ("with offsets", one.offset)):
+            model = DistanceModel.of_spectra(
+                temperature="colour", colours=(replace(COORDINATES[number], offset=offset),)
+            )
+            ratio = given * distances(bare, spectra, model=model)["distance"].to_numpy()
+            print(f"\n{'-'.join(one.colour)}, {name}: x, stars, mag fainter, its error")
+            for kind, limit in (("dwarf", 15.2), ("giant", 14.2)):
+                use = classes_of(spectra)[kind] & good & (test.mag[:, 0] < limit)
+                use &= np.isfinite(ratio) & np.isfinite(x)
+                for part in np.array_split(np.flatnonzero(use)[np.argsort(x[use])], 8):
+                    fainter = 5 * np.log10(np.median(ratio[part]))
+                    error = 2.7 * mad_sigma(ratio[part]) / np.sqrt(part.size)
+                    print(f"{kind} {np.median(x[part]):.2f} {part.size} {fainter:+.2f} {error:.2f}")
+
+
 RUNS = {
+    "offsets": run_offsets,
     "green": run_green,
     "apogee": run_apogee,
     "mock": run_mock,

@@ -7,7 +7,8 @@ import pytest
 from siderea.data import Photometry
 from siderea.errors import DataError
 from siderea.flags import DistanceFlag
-from siderea.stellar.absolute_magnitude import COORDINATES, load_table, log_teff
+from siderea.stellar.absolute_magnitude import load_table
+from siderea.stellar.coordinates import COORDINATES, log_teff
 from siderea.stellar.distance_summary import quantiles
 from siderea.stellar.distances import DistanceModel, distances, sample_distances
 from siderea.stellar.galactic_prior import R_SUN, Z_SUN, GalacticPrior, UniformPrior

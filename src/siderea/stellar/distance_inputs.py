@@ -17,7 +17,8 @@ from siderea.photometry.bands import BANDS
 from siderea.photometry.extinction import coefficient, deredden
 from siderea.photometry.quality import clean
 from siderea.simulate.galaxy_model import galactic
-from siderea.stellar.absolute_magnitude import Coordinate, MagnitudeTable, Offset, log_teff
+from siderea.stellar.absolute_magnitude import MagnitudeTable
+from siderea.stellar.coordinates import Coordinate, Offset, log_teff
 from siderea.stellar.distance_posterior import PRECISE, Evidence
 from siderea.stellar.parallax import ParallaxErrors
 

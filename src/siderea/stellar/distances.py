@@ -13,15 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.data import Photometry
 from siderea.errors import DataError
 from siderea.flags import DistanceFlag
-from siderea.stellar.absolute_magnitude import (
-    COORDINATES,
-    MODEL_SCATTER,
-    TEFF_OFFSET,
-    Coordinate,
-    MagnitudeTable,
-    Offset,
-    load_table,
-)
+from siderea.stellar.absolute_magnitude import MODEL_SCATTER, MagnitudeTable, load_table
+from siderea.stellar.coordinates import COORDINATES, TEFF_OFFSET, Coordinate, Offset
 from siderea.stellar.distance_inputs import Given, Stars
 from siderea.stellar.distance_posterior import Posterior, photometric, with_parallax
 from siderea.stellar.distance_summary import COLUMNS, quantiles, summary
