@@ -408,8 +408,6 @@ def test_commands(tmp_path, monkeypatch, capsys, model, mock, placed):
         (["map", placed, "--output", tmp_path / "m", "--column", "1x=2"], "NAME=EXPRESSION"),
         (["distances", mock, "--output", tmp_path / "d"], "no column fe_h"),
         (["predict", model, tmp_path / "nothing", "--output", tmp_path / "d"], "no such catalogue"),
-        (["predict", model, mock, "--output", tmp_path / "p", "--scheduler", "tcp://127.0.0.1:1"],
-         "no answer"),
     ):  # fmt: skip
         code, _, error = run(monkeypatch, capsys, "photometry", *arguments)
         assert code == 2, error
