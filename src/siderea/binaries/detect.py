@@ -20,12 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from siderea.binaries.ccf import Correlation, Correlator
 from siderea.binaries.components import Components, fit_components, measured
 from siderea.binaries.extrema import find_extrema
+from siderea.binaries.model_selection import detect_model
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
 from siderea.constants import C_KMS
 from siderea.data import Spectra
 from siderea.errors import DataError
 
-__all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf"]
+__all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf", "detect_model"]
 
 MOST = 4
 CHUNK = 32

@@ -20,12 +20,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
+from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_selection import ModelDetector
 from siderea.data import Spectra
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
+from siderea.models.model_error import ModelError
 from siderea.pipelines.scheduler import results
 
-__all__ = ["CCFRecipe", "DetectResult", "Detector", "Recipe", "detect", "detect_ccf"]
+__all__ = ["CCFRecipe", "DetectResult", "Detector", "ModelRecipe", "Recipe", "detect", "detect_ccf"]
 
 Detector = Callable[[Spectra], pd.DataFrame]
 Progress = Callable[[int, int], None]
@@ -97,6 +100,53 @@ class CCFRecipe:
         """See `Recipe`."""
         number = table["n_components"].to_numpy()
         return int((number > 0).sum()), int((number > 1).sum())
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Detection by fits of one star and two.
+
+    Parameters
+    ----------
+    n_stars : {2, 3}
+        Stars of the largest fit.
+    model_error : ModelError, optional
+        What the model gets wrong of itself; the noise is all there is by default.
+    calibration : ModelCalibration, optional
+        The shipped one by default.
+    """
+
+    n_stars: int = 2
+    model_error: ModelError | None = None
+    calibration: ModelCalibration | None = None
+    method: str = field(default="model", init=False)
+    rows: int = field(default=256, init=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """See `Recipe`."""
+        chosen = self.calibration or default_calibration(self.model_error is not None)
+        digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
+        error = None if self.model_error is None else asdict(self.model_error)
+        return {
+            "n_stars": self.n_stars,
+            "model_error": error,
+            "calibration": digest,
+            "threshold": chosen.threshold,
+            "false_positives": chosen.false_positives,
+        }
+
+    def detector(self, example: Spectra) -> Detector:
+        """See `Recipe`."""
+        return ModelDetector(
+            example,
+            n_stars=self.n_stars,
+            model_error=self.model_error,
+            calibration=self.calibration,
+        )
+
+    def counts(self, table: pd.DataFrame) -> tuple[int, int]:
+        """See `Recipe`."""
+        return int(table["chi2_single"].notna().sum()), int(table["is_binary"].sum())
 
 
 @dataclass(frozen=True)
