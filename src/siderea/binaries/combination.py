@@ -112,8 +112,8 @@ class Weighing:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Weighing:
         """Make it from what JSON gives back."""
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**lists)
+        lists = {name: tuple(values[name]) for name in ("channels", "mean", "scale", "weights")}
+        return cls(**lists, intercept=values["intercept"], threshold=values["threshold"])
 
     def probability(self, x: Array) -> Array:
         """Return the probability (N,) for evidence (N, F)."""

@@ -154,5 +154,5 @@ def _light(table: pd.DataFrame) -> None:
 
 
 def light_ratio(truth: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the light of the second star over the first's (N,) of a truth table; 0 for one star."""
+    """Return the second star's light over the first's (N,) of a truth table; 0 for one star."""
     return np.asarray(truth["flux_ratio"].fillna(0.0).to_numpy(), dtype=float)

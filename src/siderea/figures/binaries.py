@@ -48,13 +48,13 @@ def overlap_figure(sets: Mapping[str, ArrayLike], *, title: str = "") -> Figure:
     bars = figure.add_subplot(grid[0, 1])
     x = np.arange(len(count))
     bars.bar(x, count, color=INK, width=0.6)
-    for place, value in enumerate(count.tolist()):
-        bars.text(place, value, f" {value}", ha="center", va="bottom", fontsize=7)
+    for place, number in enumerate(count.tolist()):
+        bars.text(place, number, f" {number}", ha="center", va="bottom", fontsize=7)
     bars.set_ylabel("stars found by exactly these")
     bars.set_xticks([])
     bars.set_title(title)
     dots = figure.add_subplot(grid[1, 1], sharex=bars)
-    for place, pattern in zip(x, patterns, strict=True):
+    for place, pattern in enumerate(patterns):
         on = np.flatnonzero(pattern)
         dots.scatter(np.full(len(names), place), range(len(names)), s=22, color=MISSING)
         dots.plot(np.full(on.size, place), on, color=INK, marker="o", markersize=5, linewidth=1.5)

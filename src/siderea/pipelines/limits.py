@@ -31,8 +31,9 @@ from siderea.spectra.instruments import GALAH_GRID, InstrumentGrid
 
 __all__ = ["InjectionRecipe", "LimitsResult", "groups", "inject", "limits", "search", "seen_by_eye"]
 
-LABELLED = 0.25
-"""Share of the spectra whose class the map channel is told."""
+LABELLED, ENOUGH, LEAST = 0.25, 100, 20
+"""Share of the spectra whose class the map channel is told: more where that is fewer than 100
+binaries. With fewer than 20 in all, the map is left out."""
 
 EYE = (20.0, 0.15)
 """Δv (km/s) and light ratio from which a person who looks at a spectrum calls it a binary."""
@@ -138,17 +139,23 @@ def search(
     if "tsne" not in store.products:
         embed(store.path, method="tsne", progress=report("map"))
     if "detections_map" not in store.products:
-        detect_map(store.path, map_name="tsne", labels=_labels(store))
+        labels = _labels(store)
+        if labels is not None:
+            detect_map(store.path, map_name="tsne", labels=labels)
     if "detections_model" not in store.products:
         recipe = ModelRecipe(calibration=calibration)
         detect(store.path, recipe, jobs=jobs, scheduler=scheduler, progress=report("model"))
 
 
-def _labels(store: SurveyStore) -> Path:
+def _labels(store: SurveyStore) -> Path | None:
     """Write the classes that are known of a share of the spectra; return the table."""
     truth = store.product("truth")
-    known = np.random.default_rng(len(store)).random(len(truth)) < LABELLED
-    word = np.where(seen_by_eye(truth), "BIN", "NOR")
+    seen = seen_by_eye(truth)
+    if seen.sum() < LEAST:
+        return None
+    share = max(LABELLED, ENOUGH / seen.sum())
+    known = np.random.default_rng(len(store)).random(len(truth)) < share
+    word = np.where(seen, "BIN", "NOR")
     path = store.path / "labels.csv"
     with atomic_write(path, "w") as handle:
         frame = pd.DataFrame({"id": truth["id"][known], "class": word[known]})
