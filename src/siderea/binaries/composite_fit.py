@@ -32,6 +32,9 @@ CONTINUUM_ERROR = 0.02
 EDGE = 10
 """Pixels at either end of an arm that do not count: normalisation is worst there."""
 
+BEYOND = 0.1
+"""By how much, beyond 6 σ, a pixel of a star may lie above its continuum or below 0."""
+
 Q_RANGE = (0.2, 1.0)
 Q_STEP = 0.01
 TEFF_STEP, LOGG_STEP, FE_H_STEP = 10.0, 0.01, 0.01
@@ -62,16 +65,16 @@ class Observed:
 
     @classmethod
     def of(cls, spectra: Spectra, bank: StarBank) -> Observed:
-        """Bin spectra by pairs of pixels, weighed; a pair with a bad pixel is bad."""
+        """Bin spectra by pairs of pixels; a pair with a bad pixel, or one of no star, is bad."""
         shape = (len(spectra), bank.n_arms, bank.n_pixels)
         flux, root = np.ones(shape, np.float32), np.zeros(shape, np.float32)
-        good = np.isfinite(spectra.flux) & np.isfinite(spectra.ivar) & (spectra.ivar > 0)
+        good = _plausible(spectra.flux, spectra.ivar)
         for number, (arm, size) in enumerate(zip(bank.slices, bank.sizes, strict=True)):
             cut = slice(arm.start, arm.start + 2 * size)
             pair = (len(spectra), size, 2)
             f = np.where(good[:, cut], spectra.flux[:, cut], 1.0).reshape(pair)
             variance = 1.0 / np.where(good[:, cut], spectra.ivar[:, cut], 1.0).reshape(pair)
-            both = good[:, cut].reshape(pair).all(axis=2)
+            both = np.array(good[:, cut].reshape(pair).all(axis=2))
             both[:, : EDGE // 2] = both[:, size - EDGE // 2 :] = False
             flux[:, number, :size] = f.mean(axis=2)
             root[:, number, :size] = np.where(both, 2.0 / np.sqrt(variance.sum(axis=2)), 0.0)
@@ -84,6 +87,15 @@ class Observed:
     def n_pixels(self) -> NDArray[np.int64]:
         """Good pixels (N,), binned."""
         return np.count_nonzero(self.root, axis=(1, 2))
+
+
+def _plausible(flux: NDArray, ivar: NDArray) -> NDArray[np.bool_]:
+    """Tell which pixels (N, P) a star without emission can have: the rest is sky, or a ray."""
+    good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+    sigma = 1.0 / np.sqrt(np.where(good, ivar, 1.0))
+    value = np.where(good, flux, 1.0)
+    likely = (value < 1.0 + BEYOND + 6 * sigma) & (value > -BEYOND - 6 * sigma)
+    return np.asarray(good & likely)
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
+from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.model_error import ModelError
 from siderea.simulate.draw import star_magnitudes, together
 from siderea.simulate.population import Survey, SurveySettings, isochrones
 from siderea.simulate.rotation import macroturbulence, microturbulence
 
-__all__ = ["InjectionSettings", "Injections", "light_ratio"]
+__all__ = ["InjectionSettings", "Injections", "light_ratio", "mistaken"]
 
 BANDS = ("gaia_g", "gaia_bp", "gaia_rp", "twomass_j", "twomass_h", "twomass_ks")
+
+LINE_WIDTH = 2.0
+"""Pixels (σ) over which the error of a line is the same."""
 
 STREAM = 7
 """Word of the generators of this module, after the seed."""
@@ -151,6 +157,37 @@ def _light(table: pd.DataFrame) -> None:
         table[f"mag_{band}"] += together(stars)[:, k] - before[:, k]
     ratio = 10 ** (-0.4 * (stars[1, :, 0] - stars[0, :, 0]))
     table["flux_ratio"] = np.where(table["n_stars"] > 1, ratio, np.nan)
+
+
+def mistaken(spectra: Spectra, teff: NDArray, error: ModelError, *, seed: int = 0) -> Spectra:
+    """Give spectra the errors that a model is said to make, the other way round.
+
+    Each line is deeper or shallower by ``error.depth`` (rms), and lines that no list holds lie
+    everywhere at ``error.floor``; both are the same for all stars of one temperature, and change
+    with it. What a model gets wrong of nature, these spectra have against the model: control stars
+    for a fit that weighs such errors.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        N spectra at rest.
+    teff : (N,) array-like
+        K.
+    error : ModelError
+    seed : int
+        Of the errors' pattern.
+    """
+    rng = np.random.default_rng([seed, STREAM])
+    pattern = rng.normal(size=(4, spectra.n_pixels))
+    for arm in spectra.arms:
+        pattern[:, arm] = gaussian_filter1d(pattern[:, arm], LINE_WIDTH, axis=1)
+    pattern /= pattern.std(axis=1, keepdims=True)
+    warm = ((np.asarray(teff, dtype=float) - 5500.0) / 800.0).clip(-1.5, 1.5)[:, None]
+    mix = np.sqrt(1.0 + warm**2)
+    depth = error.depth * (pattern[0] + warm * pattern[1]) / mix
+    hidden = error.floor * (pattern[2] + warm * pattern[3]) / mix
+    flux = 1.0 - (1.0 - spectra.flux) * (1.0 + depth) - hidden
+    return replace(spectra, flux=flux.astype(spectra.flux.dtype))
 
 
 def light_ratio(truth: pd.DataFrame) -> NDArray[np.float64]:

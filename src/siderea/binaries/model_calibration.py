@@ -41,15 +41,24 @@ Array = NDArray[np.float64]
 
 FORMAT = 1
 
-EVIDENCE = ("log_gain", "log_gain_squared", "f_imp")
-"""Features that count for a companion: their weights are not negative."""
+KNOTS = (0.0, 2.5, 4.0, 5.5, 7.0)
+"""Of ln(1 + Δχ²), where its weight may change."""
+
+EVIDENCE = (
+    *(f"gain_{k}" for k in range(len(KNOTS))),
+    *(f"scaled_gain_{k}" for k in range(len(KNOTS))),
+    "f_imp",
+)
+"""Features that count for a companion: their weights are not negative. A gain is a part of
+ln(1 + Δχ²) between two `KNOTS`; a scaled one that of Δχ² at S/N 50, what the model's own errors
+leave."""
 
 CONTEXT = ("log_snr", "log_vsini", "teff", "log_chi2")
 """Features of the star: they move the threshold."""
 
 FEATURES = (*EVIDENCE, *CONTEXT)
 
-PENALTY = 1e-3
+PENALTY = 1e-4
 
 EL_BADRY = (
     (300.0, 0.225),
@@ -70,11 +79,11 @@ def features(table: pd.DataFrame) -> Array:
 
     NaN where nothing was fitted.
     """
-    gain = np.log1p(np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0))
+    gain = np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0)
+    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
     reduced = table["chi2_binary"] / table["n_pixels"].where(table["n_pixels"] > 0)
-    columns = {
-        "log_gain": gain,
-        "log_gain_squared": gain**2 / 10.0,
+    columns: dict[str, Any] = {
+        **dict(zip(EVIDENCE, (*_ramps(gain), *_ramps(at_50)), strict=False)),
         "f_imp": table["f_imp"].clip(0.0, 1.0),
         "log_snr": np.log(table["snr"].clip(lower=1.0) / 50.0),
         "log_vsini": np.log1p(table["single_vsini"]) - 2.0,
@@ -82,6 +91,13 @@ def features(table: pd.DataFrame) -> Array:
         "log_chi2": np.log(reduced.clip(lower=0.1)).clip(upper=2.0),
     }
     return np.column_stack([np.asarray(columns[name], dtype=float) for name in FEATURES])
+
+
+def _ramps(gain: Array) -> list[Array]:
+    """Return the parts of ln(1 + Δχ²) between the knots."""
+    value = np.log1p(gain)
+    widths = np.diff([*KNOTS, np.inf])
+    return [np.clip(value - low, 0.0, wide) for low, wide in zip(KNOTS, widths, strict=True)]
 
 
 def fingerprint(
