@@ -1,4 +1,4 @@
-"""``siderea detect --method map``, ``compare`` and ``limits``: products, tables, figures, resuming."""
+"""``siderea detect --method map``, ``compare``, ``limits``: products, tables, figures."""
 
 from dataclasses import dataclass, field
 
@@ -73,8 +73,8 @@ def test_what_the_map_lacks_is_said(store, labels):
         detect_map(store.path)
     with pytest.raises(ProductError, match="siderea embed"):
         detect_map(store.path, map_name="umap", labels=labels)
+    store.write_product("other", store.catalogue[["id"]].assign(z=0.0))
     with pytest.raises(ProductError, match="is not a map"):
-        store.write_product("other", store.catalogue[["id"]].assign(z=0.0))
         detect_map(store.path, map_name="other", labels=labels)
 
 

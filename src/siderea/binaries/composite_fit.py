@@ -19,7 +19,7 @@ from siderea.binaries.companions import Companions
 from siderea.binaries.star_bank import LABELS, StarBank
 from siderea.data import Spectra
 
-__all__ = ["CompositeFit", "CompositeFitter", "Observed", "parameter_names"]
+__all__ = ["CompositeFit", "CompositeFitter", "Observed", "Point", "parameter_names"]
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,8 @@ BEYOND = 0.1
 Q_RANGE = (0.2, 1.0)
 Q_STEP = 0.01
 TEFF_STEP, LOGG_STEP, FE_H_STEP = 10.0, 0.01, 0.01
+
+FIRST_DAMPING = 1e-3
 
 BATCH = 32
 
@@ -137,12 +139,20 @@ class CompositeFit:
 
 
 @dataclass(frozen=True)
-class _Point:
-    """χ², half its slope (downwards) and curvature at some parameters."""
+class Point:
+    """χ² (N,), half its slope downwards (N, D) and half its curvature (N, D, D)."""
 
     chi2: Array
     slope: Array
     normal: Array
+
+    @property
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """All three."""
+        return self.chi2, self.slope, self.normal
+
+    def __getitem__(self, rows: NDArray) -> Point:
+        return Point(*(a[rows] for a in self.arrays))
 
 
 class CompositeFitter:
@@ -180,10 +190,10 @@ class CompositeFitter:
             out[rows] = model * smooth
         return out
 
-    def evaluate(self, theta: Array, data: Observed) -> _Point:
+    def evaluate(self, theta: Array, data: Observed) -> Point:
         """Return χ² and its derivatives at parameters (N, D)."""
         n, d = theta.shape
-        out = _Point(np.empty(n), np.empty((n, d)), np.empty((n, d, d)))
+        out = Point(np.empty(n), np.empty((n, d)), np.empty((n, d, d)))
         order = np.argsort(theta[:, 4])  # like rotation together: the bank's products are larger
         for rows in (order[start : start + BATCH] for start in range(0, n, BATCH)):
             model, slopes = self._composite(theta[rows])
@@ -192,6 +202,13 @@ class CompositeFitter:
             out.normal[rows] = point.normal
         return out
 
+    def promised(self, theta: Array, at: Point) -> Array:
+        """Return the χ² (N,) to which the next step from parameters within bounds should lead."""
+        low, high = self.bounds((theta.shape[1] - 3) // 3)
+        damping = np.full(len(theta), FIRST_DAMPING)
+        _, fall = _step(theta, at.slope, at.normal, damping, low, high)
+        return np.asarray(at.chi2 - fall)
+
     def descend(
         self,
         theta: Array,
@@ -199,7 +216,7 @@ class CompositeFitter:
         *,
         steps: int = 12,
         tolerance: float = 0.5,
-        at: _Point | None = None,
+        at: Point | None = None,
     ) -> CompositeFit:
         """Descend from parameters (N, D) by Levenberg's and Marquardt's method.
 
@@ -219,7 +236,7 @@ class CompositeFitter:
         theta = theta.clip(low, high)
         now = at or self.evaluate(theta, data)
         chi2, slope, normal = now.chi2.copy(), now.slope.copy(), now.normal.copy()
-        damping = np.full(len(theta), 1e-3)
+        damping = np.full(len(theta), FIRST_DAMPING)
         busy = np.ones(len(theta), dtype=bool)
         for _ in range(steps):
             rows = np.flatnonzero(busy)
@@ -302,7 +319,7 @@ class CompositeFitter:
 
     def _gram(
         self, model: NDArray, slopes: NDArray, flux: NDArray, root: NDArray
-    ) -> tuple[_Point, Array, Array]:
+    ) -> tuple[Point, Array, Array]:
         """Return the point with the continuum projected out, and the continuum's own system."""
         n, d, k = len(model), slopes.shape[1], DEGREE + 1
         columns = np.empty((n, model.shape[1], d + k + 1, model.shape[2]), dtype=np.float32)
@@ -320,7 +337,7 @@ class CompositeFitter:
         left = (
             left - cross.transpose(0, 1, 3, 2) @ np.linalg.solve(gram[:, :, own, own], cross)
         ).sum(axis=1)
-        point = _Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
+        point = Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
         return point, cross, gram[:, :, d:, d:]
 
 

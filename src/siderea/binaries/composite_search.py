@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from siderea.binaries.companions import Companions, default_companions
-from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
+from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed, Point
 from siderea.binaries.composite_starts import Starts
 from siderea.binaries.star_bank import StarBank
 from siderea.data import Spectra
@@ -17,15 +17,25 @@ from siderea.models.model_error import ModelError
 
 __all__ = ["CompositeSearch", "Found"]
 
-FIRST_STEPS = 2
-"""Steps from every start; then the best of each kind goes on."""
+SCREEN = 8.0
+"""Where no start promises to lower χ² by more, one step is all that is made: there is no sign of a
+second star (see docs/decisions/0008)."""
+
+KEPT, FIRST_STEPS = 2, 2
+"""Most promising starts of either kind, and the steps from them; then the best of each goes on."""
+
+STEPS = 14
+SCREEN = 8.0
+"""Where no start promises to lower χ² by more, one step is all that is made: there is no sign of a
+second star (see docs/decisions/0008)."""
+
+KEPT, FIRST_STEPS = 2, 2
+"""Most promising starts of either kind, and the steps from them; then the best of each goes on."""
 
 STEPS = 14
 HOPELESS = 0.2
 """A pair at two velocities goes on where its χ² lies below that of the pair at one, or above by
 less than this share of what that one gained, or `NEAR`."""
-
-NEAR = 25.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,18 @@ class Found:
 
     data: Observed
     fits: tuple[CompositeFit, ...]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Starts of N spectra, the best first: parameters (N, K, D), χ² there, the χ² they promise."""
+
+    theta: NDArray[np.float64]
+    at: Point
+    promised: NDArray[np.float64]
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> _Ranked:
+        return _Ranked(self.theta[rows], self.at[rows], self.promised[rows])
 
 
 class CompositeSearch:
@@ -100,14 +122,39 @@ class CompositeSearch:
 
     def _two(self, data: Observed, one: CompositeFit) -> CompositeFit:
         """Return the best pair: of the valley of one velocity, and of that of two."""
-        near = self._first(data, self.starts.together(one))
-        far = self._first(data, self.starts.apart(data, one))
-        near = self.fitter.descend(near.theta, data, steps=STEPS)
-        gained = np.maximum(one.chi2 - near.chi2, 0.0)
-        rows = np.flatnonzero(far.chi2 < near.chi2 + np.maximum(NEAR, HOPELESS * gained))
-        far = self.fitter.descend(far.theta[rows], data[rows], steps=STEPS)
-        best = _better(near, far, rows)
-        return self._nested(data, one, best)
+        near = self._ranked(data, self.starts.together(one))
+        far = self._ranked(data, self.starts.apart(data, one))
+        gain = one.chi2 - np.minimum(near.promised[:, 0], far.promised[:, 0])
+        found = self._shallow(data, near, far)
+        rows = np.flatnonzero(gain >= SCREEN)
+        if rows.size:
+            found = _better(found, self._deep(data[rows], near[rows], far[rows]), rows)
+        return self._nested(data, one, found)
+
+    def _shallow(self, data: Observed, near: _Ranked, far: _Ranked) -> CompositeFit:
+        """Return pairs one step from the better start: for who shows no sign of a second star."""
+        theta, at = near.theta[:, 0].copy(), Point(*(a[:, 0].copy() for a in near.at.arrays))
+        wins = far.promised[:, 0] < near.promised[:, 0]
+        theta[wins] = far.theta[wins, 0]
+        for mine, other in zip(at.arrays, far.at.arrays, strict=True):
+            mine[wins] = other[wins, 0]
+        return self.fitter.descend(theta, data, steps=1, at=at)
+
+    def _deep(self, data: Observed, near: _Ranked, far: _Ranked) -> CompositeFit:
+        """Return the better of the valley of one velocity and that of two."""
+        one, two = self._first(data, near), self._first(data, far)
+        one = self.fitter.descend(one.theta, data, steps=STEPS)
+        two = self.fitter.descend(two.theta, data, steps=STEPS)
+        return _better(one, two, np.arange(len(one.theta)))
+
+    def _first(self, data: Observed, ranked: _Ranked) -> CompositeFit:
+        """Return the best of the most promising starts after a few steps."""
+        n, k = len(ranked.theta), min(KEPT, ranked.theta.shape[1])
+        theta = ranked.theta[:, :k].reshape(n * k, -1)
+        at = Point(*(a[:, :k].reshape(n * k, *a.shape[2:]) for a in ranked.at.arrays))
+        rows = np.repeat(np.arange(n), k)
+        fits = self.fitter.descend(theta, data[rows], steps=FIRST_STEPS, at=at)
+        return fits[np.arange(n) * k + fits.chi2.reshape(n, k).argmin(axis=1)]
 
     def _nested(self, data: Observed, one: CompositeFit, two: CompositeFit) -> CompositeFit:
         """Return pairs no worse than the single star: where none was found, a twin at rest."""
@@ -120,15 +167,18 @@ class CompositeSearch:
 
     def _three(self, data: Observed, two: CompositeFit) -> CompositeFit:
         model = self.fitter.flux(two.theta, data)
-        best = self._first(data, self.starts.third(data, model, two))
+        best = self._first(data, self._ranked(data, self.starts.third(data, model, two)))
         return self.fitter.descend(best.theta, data, steps=STEPS)
 
-    def _first(self, data: Observed, starts: NDArray) -> CompositeFit:
-        """Return the best of several starts (N, K, D) after a few steps."""
+    def _ranked(self, data: Observed, starts: NDArray) -> _Ranked:
+        """Return starts (N, K, D) in the order of the χ² that their first steps promise."""
         n, k, d = starts.shape
-        rows = np.repeat(np.arange(n), k)
-        fits = self.fitter.descend(starts.reshape(n * k, d), data[rows], steps=FIRST_STEPS)
-        return fits[np.arange(n) * k + fits.chi2.reshape(n, k).argmin(axis=1)]
+        theta = starts.reshape(n * k, d).clip(*self.fitter.bounds((d - 3) // 3))
+        at = self.fitter.evaluate(theta, data[np.repeat(np.arange(n), k)])
+        promised = self.fitter.promised(theta, at).reshape(n, k)
+        order = np.argsort(promised, axis=1)
+        rows = np.arange(n)[:, None] * k + order
+        return _Ranked(theta[rows], at[rows], np.take_along_axis(promised, order, axis=1))
 
 
 def _better(first: CompositeFit, second: CompositeFit, rows: NDArray[np.intp]) -> CompositeFit:

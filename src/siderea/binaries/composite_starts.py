@@ -20,8 +20,11 @@ DWARFS = tuple(product((4550.0, 5000.0, 5500.0, 6000.0, 6600.0), (4.4,), (0.0, -
 GIANTS = tuple(product((4550.0, 5000.0), (2.4,), (0.0, -0.7, -1.7)))
 ROTATIONS = (4.0, 25.0)
 
-MASS_RATIOS = (0.95, 0.75, 0.55)
-"""At which pairs of velocities are searched."""
+PAIRS = ((0.95, True), (0.75, True), (0.75, False), (0.55, False))
+"""Mass ratios at which pairs of velocities are searched, with narrow lines or with the rotation of
+the single star: that is the first star's where the second is faint."""
+
+PAIRS_KEPT = 3
 
 AT_REST, TWIN = 0.7, 0.93
 """Mass ratios at which companions start that move with their primary."""
@@ -108,28 +111,29 @@ class Starts:
         return np.stack(starts, axis=1)
 
     def apart(self, data: Observed, alone: CompositeFit) -> Array:
-        """Return parameters (N, K, 9): the best pair of velocities of each mass ratio.
+        """Return parameters (N, K, 9): the best pair of velocities of each of `PAIRS`.
 
-        The mass ratio that explains least is left out.
+        Those that explain least are left out.
         """
         n = len(alone.theta)
         labels, vsini = alone.theta[:, :4], alone.theta[:, 4]
         still, narrow = np.zeros(n), np.minimum(vsini, NARROW)
-        first = self.bank(labels, narrow, still)
         weight = data.root**2
         seen = self._transform(weight * (1.0 - data.flux))
         mean = weight.mean(axis=2)
         starts, powers = [], []
-        for q in MASS_RATIOS:
+        for q, sharp in PAIRS:
             cool, _, ratio, _ = self.fitter.companion(labels, np.full(n, q))
+            turning = narrow if sharp else vsini
+            first = self.bank(labels, turning, still)
             second = self.bank(cool, narrow, still)
             lags, power = self._pair(seen, mean, *self._depths(first, second, ratio))
             start = np.column_stack([alone.theta, np.full(n, q), narrow, still])
-            start[:, 4] = narrow
+            start[:, 4] = turning
             start[:, 5], start[:, 8] = self._rv(lags[:, 0]), self._rv(lags[:, 1])
             starts.append(start)
             powers.append(power)
-        best = np.argsort(-np.array(powers), axis=0)[: len(MASS_RATIOS) - 1].T
+        best = np.argsort(-np.array(powers), axis=0)[:PAIRS_KEPT].T
         return np.stack(starts, axis=1)[np.arange(n)[:, None], best]
 
     def third(self, data: Observed, model: NDArray, binary: CompositeFit) -> Array:
