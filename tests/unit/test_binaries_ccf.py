@@ -68,6 +68,15 @@ def test_an_arm_without_data_is_left_out(correlator, small):
     assert found.velocities[found.ccf[0].argmax()] == pytest.approx(30.0, abs=1.5)
 
 
+def test_a_few_pixels_of_huge_errors_do_not_spoil_an_arm(correlator, small):
+    one = small.spectra([small.star(30.0)], snr=80.0)
+    ivar = one.ivar.copy()
+    ivar[:, 300:310] = 1e-8
+    spoilt, clean = correlator(one.with_flux(one.flux, ivar)), correlator(one)
+    assert spoilt.error[0] == pytest.approx(clean.error[0], rel=0.05)
+    assert spoilt.velocities[spoilt.ccf[0].argmax()] == pytest.approx(30.0, abs=1.5)
+
+
 def test_the_template_that_matches_is_chosen(small):
     other = small.lines(0.0, seed=9)
     correlator = Correlator(small.spectra([small.star(0.0)]), templates=[other, small.lines(0.0)])

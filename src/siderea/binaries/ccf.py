@@ -10,21 +10,21 @@ follow the star's own lines, and would distort the profile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
+from siderea.binaries.correlation import Correlation, Library, Transformed
 from siderea.binaries.templates import checked_templates
-from siderea.constants import C_KMS
 from siderea.data import Spectra
 from siderea.errors import DataError
 from siderea.spectra.lines import BALMER
 from siderea.spectra.masks import telluric
 from siderea.spectra.wavelength import air_to_vacuum, velocity_step
 
-__all__ = ["Correlation", "Correlator"]
+__all__ = ["Correlator"]
 
 BALMER_HALF_WIDTH = 10.0
 """Masked on each side of a Balmer line, Å: their wings are wider than any CCF's peak."""
@@ -35,66 +35,11 @@ SLOWEST = 500.0
 TAPER = 16
 """Pixels over which the ends of an arm fade, lest a line that is cut by the end counts."""
 
+WORST = 0.04
+"""Pixels of less than this share of the median inverse variance are left out."""
+
 LARGEST_DEPTH = 1.5
 """Depths beyond ± this are cut: cosmic rays and emission outweigh every line otherwise."""
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Cross-correlations of N spectra, A arms, at 2V + 1 velocities.
-
-    Parameters
-    ----------
-    step : float
-        Step of the velocities, km/s (c times the step in ln λ).
-    ccf : (N, 2V + 1) ndarray
-        Arms combined; height 1 for a star that is the template.
-    error : (N,) ndarray
-        1σ of ``ccf`` from the pixels' errors; NaN for a spectrum without a good arm.
-    arm_ccf : (N, A, 2V + 1) ndarray
-        Each arm alone, in its own units of the template.
-    arm_error : (N, A) ndarray
-        NaN for a missing arm.
-    acf : (N, 4V + 1) ndarray
-        What a star that is the template gives, over lags twice as wide.
-    arm_acf : (T, A, 4V + 1) ndarray
-    template : (N,) ndarray of int
-        The template that was chosen.
-    height : (N,) ndarray
-        Highest correlation coefficient, at most 1.
-    """
-
-    step: float
-    ccf: NDArray[np.float64]
-    error: NDArray[np.float64]
-    arm_ccf: NDArray[np.float64]
-    arm_error: NDArray[np.float64]
-    acf: NDArray[np.float64]
-    arm_acf: NDArray[np.float64]
-    template: NDArray[np.intp]
-    height: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.ccf)
-
-    @property
-    def n_lags(self) -> int:
-        """Lags V on each side of 0."""
-        return (self.ccf.shape[1] - 1) // 2
-
-    def velocity(self, lag: ArrayLike) -> NDArray[np.float64]:
-        """Return the relativistic velocity, km/s, of a lag counted in steps from 0."""
-        return np.asarray(C_KMS * np.tanh(np.asarray(lag, dtype=float) * (self.step / C_KMS)))
-
-    @property
-    def velocities(self) -> NDArray[np.float64]:
-        """Velocity (2V + 1,) of every point of ``ccf``, km/s."""
-        return self.velocity(np.arange(-self.n_lags, self.n_lags + 1))
-
-    def __getitem__(self, rows: NDArray | slice) -> Correlation:
-        """Return chosen rows."""
-        names = ("ccf", "error", "arm_ccf", "arm_error", "acf", "template", "height")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 class Correlator:
@@ -105,7 +50,7 @@ class Correlator:
     spectra : Spectra
         Any set on the grid (its rows are not used).
     templates : (T, P) array-like, optional
-        Normalised spectra on the same grid; a dozen of the emulator by default.
+        Normalised spectra on the same grid; those of the emulator by default.
     max_velocity : float
         Range on either side of 0, km/s.
     oversampling : int
@@ -138,25 +83,36 @@ class Correlator:
         reach = 2 * self.n_lags // oversampling + 2
         self._size = int(scipy.fft.next_fast_len(longest + reach, real=True))
         self._window = _window(spectra)
-        self._prepare(checked_templates(templates, spectra), pixel)
+        self._pixel = pixel
+        self.library = self._library(checked_templates(templates, spectra))
 
-    def _prepare(self, templates: NDArray[np.float32], pixel: float) -> None:
+    def _library(self, templates: NDArray[np.float32]) -> Library:
+        """Return templates (T, P) made ready."""
         depth = (1.0 - templates).astype(np.float32)
-        frequency = np.arange(self._size // 2 + 1) / (self._size * pixel)
-        slow = 1.0 - np.exp(-((frequency * SLOWEST) ** 2))
+        frequency = np.arange(self._size // 2 + 1) / (self._size * self._pixel)
+        slow = (1.0 - np.exp(-((frequency * SLOWEST) ** 2))).astype(np.float32)
         shape = (len(templates), len(self.arms))
-        self._transform = np.empty((*shape, frequency.size), np.complex64)
-        self.arm_acf = np.empty((*shape, 4 * self.n_lags + 1))
-        self._power, self._noise = np.empty(shape), np.empty(shape)
+        stored = np.empty((*shape, frequency.size), np.complex64)
+        acf = np.empty((*shape, 4 * self.n_lags + 1))
+        power, noise = np.empty(shape), np.empty(shape)
         for number, arm in enumerate(self.arms):
-            own = _centred(depth[:, arm], self._window[arm])
-            transform = scipy.fft.rfft(own, self._size)
-            self._transform[:, number] = np.conj(transform) * slow
-            power = np.abs(transform) ** 2
-            acf = self._back(power * slow, 2 * self.n_lags)
-            self._power[:, number] = acf[:, 2 * self.n_lags]
-            self._noise[:, number] = self._back(power * slow**2, 0)[:, 0]
-            self.arm_acf[:, number] = acf / np.maximum(self._power[:, number, None], 1e-30)
+            transform = scipy.fft.rfft(_centred(depth[:, arm], self._window[arm]), self._size)
+            stored[:, number] = np.conj(transform) * slow
+            square = np.abs(transform) ** 2
+            own = self._back(square * slow, 2 * self.n_lags)
+            power[:, number] = own[:, 2 * self.n_lags]
+            noise[:, number] = (square * slow**2) @ self._fold
+            acf[:, number] = own / np.maximum(power[:, number, None], 1e-30)
+        return Library(stored, power, noise, acf, self.arms, self._size, self._pixel, slow)
+
+    @property
+    def _fold(self) -> NDArray[np.float32]:
+        """Weights (F,) that make the sum over half a transform the sum over all of it."""
+        fold = np.full(self._size // 2 + 1, 2.0 / self._size, np.float32)
+        fold[0] /= 2
+        if self._size % 2 == 0:
+            fold[-1] /= 2
+        return fold
 
     def _back(self, product: NDArray, n_lags: int) -> NDArray:
         """Return lags −n_lags to n_lags of a correlation, from its transform."""
@@ -164,13 +120,15 @@ class Correlator:
         full = scipy.fft.irfft(product, size) * self.oversampling
         return np.concatenate([full[:, size - n_lags :], full[:, : n_lags + 1]], axis=1)
 
-    def __call__(self, spectra: Spectra) -> Correlation:
+    def __call__(self, spectra: Spectra, *, references: ArrayLike | None = None) -> Correlation:
         """Correlate spectra with every template, and keep the best template's.
 
         Parameters
         ----------
         spectra : Spectra
             N normalised spectra on the grid of the correlator.
+        references : (N, P) array-like, optional
+            A template of each spectrum's own, tried beside the others.
 
         Returns
         -------
@@ -179,56 +137,61 @@ class Correlator:
         Raises
         ------
         DataError
-            If the grid is another.
+            If the grid is another, or references do not fit.
         """
         if spectra.arms != self.arms or not np.array_equal(spectra.wavelength, self.wavelength):
             raise DataError("spectra: found another grid than that of the correlator")
-        data, weight, share, variance = self._transforms(spectra)
-        best, height = self._choose(data, weight, share, variance)
-        return self._correlation(data, weight, share, best, height)
+        source = self._transforms(spectra)
+        if references is not None:
+            own = checked_templates(references, spectra)
+            if len(own) != len(spectra):
+                raise DataError(f"references: found {len(own)}; expected {len(spectra)}, one each")
+            source = replace(source, own=self._library(own))
+        best, height = self._choose(source)
+        return self._correlation(source, best, height)
 
-    def _transforms(self, spectra: Spectra) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Return transforms of the depths (A, N, F), 1/σ², share of good pixels, Σ d² (N, A)."""
+    def _transforms(self, spectra: Spectra) -> Transformed:
+        """Transform the line depths."""
         shape = (len(spectra), len(self.arms))
-        data = np.empty((len(self.arms), len(spectra), self._size // 2 + 1), np.complex64)
+        data = np.empty((*shape, self._size // 2 + 1), np.complex64)
+        good = _witnesses(spectra) & (self._window > 0)
         weight, share, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for number, arm in enumerate(self.arms):
-            ivar, window = spectra.ivar[:, arm], self._window[arm]
-            good = (ivar > 0) & (window > 0)
+            ivar, window, used = spectra.ivar[:, arm], self._window[arm], good[:, arm]
             raw = np.clip(1.0 - spectra.flux[:, arm], -LARGEST_DEPTH, LARGEST_DEPTH)
-            depth = _centred(raw.astype(np.float32), np.where(good, window, np.float32(0)))
-            data[number] = scipy.fft.rfft(depth, self._size)
-            count = good.sum(axis=1)
-            noise = np.divide(1.0, ivar, out=np.zeros_like(ivar), where=good).sum(axis=1)
+            depth = _centred(raw.astype(np.float32), np.where(used, window, np.float32(0)))
+            data[:, number] = scipy.fft.rfft(depth, self._size)
+            count = used.sum(axis=1)
+            noise = np.divide(1.0, ivar, out=np.zeros_like(ivar), where=used).sum(axis=1)
             share[:, number] = count / max(1, np.count_nonzero(window))
             np.divide(count, noise, out=weight[:, number], where=count > 0)
             variance[:, number] = np.einsum("np,np->n", depth, depth)
         weight[share < 0.3] = 0.0  # an arm with less left is no witness
-        return data, weight, share, variance
+        return Transformed(data, good, weight, share, variance, self.library)
 
-    def _choose(
-        self, data: NDArray, weight: NDArray, share: NDArray, variance: NDArray
-    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def _choose(self, source: Transformed) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Choose the template that measures the velocity best: the highest, narrowest CCF.
 
         σ_v⁻² ∝ −(C″/C) C²/(1 − C²), of the correlation coefficient C (Zucker 2003).
         """
-        n, number = len(weight), len(self._transform)
-        score, height = np.zeros((n, number)), np.zeros((n, number))
-        total = (weight * variance).sum(axis=1)
+        weight = source.weight
+        weighted = source.data * weight.astype(np.float32)[:, :, None]
+        total = (weight * source.variance).sum(axis=1)
+        shared = [
+            (one, power)
+            for one, power in zip(source.library.transform, source.library.power, strict=True)
+        ]
+        tried = [("af", *one) for one in shared]
+        if source.own is not None:
+            tried.append(("naf", source.own.transform, source.own.power))
+        score, height = np.zeros((2, len(weight), len(tried)))
         coarse = self.n_lags // self.oversampling
-        for one in range(number):
-            product = np.einsum(
-                "anf,na,af->nf",
-                data,
-                weight.astype(np.float32),
-                self._transform[one],
-                optimize=True,
-            )
+        for one, (indices, transform, power) in enumerate(tried):
+            product = np.einsum(f"naf,{indices}->nf", weighted, transform)
             full = scipy.fft.irfft(product, self._size)
             ccf = np.concatenate([full[:, self._size - coarse :], full[:, : coarse + 1]], axis=1)
-            scale = np.sqrt(np.maximum(total * ((weight * share) @ self._power[one]), 1e-30))
-            ccf = np.clip(ccf / scale[:, None], -1, 0.999)
+            strength = (weight * source.share * power).sum(axis=1)
+            ccf = np.clip(ccf / np.sqrt(np.maximum(total * strength, 1e-30))[:, None], -1, 0.999)
             peak = ccf[:, 1:-1].argmax(axis=1)[:, None] + 1
             left, top, right = (np.take_along_axis(ccf, peak + k, 1)[:, 0] for k in (-1, 0, 1))
             curvature = np.maximum(2 * top - left - right, 0.0)
@@ -237,17 +200,18 @@ class Correlator:
         best = score.argmax(axis=1)
         return best, np.take_along_axis(height, best[:, None], 1)[:, 0]
 
-    def _correlation(
-        self, data: NDArray, weight: NDArray, share: NDArray, best: NDArray, height: NDArray
-    ) -> Correlation:
+    def _correlation(self, source: Transformed, best: NDArray, height: NDArray) -> Correlation:
+        weight, share = source.weight, source.share
         n, a = weight.shape
-        power = self._power[best] * share
+        transform = source.of_template("transform", best)
+        arm_acf = source.of_template("acf", best)
+        power = source.of_template("power", best) * share
         arm_ccf = np.zeros((n, a, 2 * self.n_lags + 1))
         for number in range(a):
-            own = self._back(data[number] * self._transform[best, number], self.n_lags)
+            own = self._back(source.data[:, number] * transform[:, number], self.n_lags)
             arm_ccf[:, number] = own / np.maximum(power[:, number, None], 1e-30)
         arm_variance = np.divide(
-            self._noise[best] * share,
+            source.of_template("noise", best) * share,
             weight * power**2,
             out=np.full((n, a), np.nan),
             where=weight * power > 0,
@@ -264,10 +228,11 @@ class Correlator:
             error,
             arm_ccf,
             np.sqrt(arm_variance),
-            np.einsum("na,nav->nv", part, self.arm_acf[best]),
-            self.arm_acf,
+            np.einsum("na,nav->nv", part, arm_acf),
+            arm_acf,
             best,
             height,
+            source,
         )
 
 
@@ -279,6 +244,19 @@ def _common_step(spectra: Spectra) -> float:
             "resample to log_grid first (siderea.spectra.resample)"
         )
     return float(np.mean(steps))
+
+
+def _witnesses(spectra: Spectra) -> NDArray[np.bool_]:
+    """Return the pixels (N, P) that are good, and not much worse than their arm's typical one.
+
+    All pixels of an arm have one weight: one with a hundred times the variance would spoil it.
+    """
+    good = spectra.ivar > 0
+    for arm in spectra.arms:
+        ivar = spectra.ivar[:, arm]
+        typical = np.median(ivar, axis=1, keepdims=True)
+        good[:, arm] &= ivar > WORST * typical
+    return good
 
 
 def _window(spectra: Spectra) -> NDArray[np.float32]:

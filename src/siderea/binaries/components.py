@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from siderea.binaries.ccf import Correlation
+from siderea.binaries.correlation import Correlation
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars, improve, power
 
-__all__ = ["Components", "fit_components", "measured"]
+__all__ = ["Components", "fit_components", "measured", "one_more"]
+
+_RIDGE = 1e-6
 
 TURNS = 4
 """Rounds in which each star is placed anew beside the others; hardly any fit moves in a fifth."""
@@ -24,7 +26,8 @@ class Components:
     Parameters
     ----------
     velocity, velocity_err : (N, K) ndarray
-        km/s; the error from photon noise times the rms over it of what the fit leaves.
+        km/s; errors from photon noise and from what the templates do not match, heights and
+        velocities of all stars free at once.
     rotation : (N, K) ndarray
         v sin i of the profile, km/s.
     height, height_err : (N, K) ndarray
@@ -45,6 +48,11 @@ class Components:
     power: NDArray[np.float64]
     excess: NDArray[np.float64]
     stars: Stars
+
+    def __getitem__(self, rows: NDArray) -> Components:
+        """Return chosen rows."""
+        values = {name: value[rows] for name, value in vars(self).items() if name != "stars"}
+        return Components(**values, stars=Stars(self.stars.lag[rows], self.stars.rotation[rows]))
 
 
 def fit_components(
@@ -71,17 +79,25 @@ def fit_components(
     apart = int(np.ceil(separation / correlation.step))
     empty = np.zeros((n, 0), dtype=np.intp)
     lag, turn, _ = improve(bank, Stars(empty, empty), separation=apart)
-    stars = Stars(lag[:, None], turn[:, None])
-    fits = [measured(correlation, bank, stars)]
-    for number in range(2, most + 1):
-        lag, turn, _ = improve(bank, stars, separation=apart)
-        starts = [stars.joined(lag, turn)]
-        if number == 2:
-            starts += [_from_extrema(correlation, stars, apart), *_split(bank, stars, apart)]
-        tried = [_descend(bank, start, apart, turns=1) for start in starts]
-        stars = _descend(bank, _best(bank, tried), apart, turns=TURNS - 1)
-        fits.append(measured(correlation, bank, stars))
+    fits = [measured(correlation, bank, Stars(lag[:, None], turn[:, None]))]
+    for _ in range(2, most + 1):
+        fits.append(one_more(correlation, bank, fits[-1], separation=separation))
     return fits
+
+
+def one_more(
+    correlation: Correlation, bank: Bank, fewer: Components, *, separation: float
+) -> Components:
+    """Fit one star more than ``fewer`` has, from several starts; parameters as above."""
+    apart = int(np.ceil(separation / correlation.step))
+    stars = fewer.stars
+    lag, turn, _ = improve(bank, stars, separation=apart)
+    starts = [stars.joined(lag, turn)]
+    if stars.number == 1:
+        starts += [_from_extrema(correlation, stars, apart), *_split(bank, stars, apart)]
+    tried = [_descend(bank, start, apart, turns=1) for start in starts]
+    best = _descend(bank, _best(bank, tried), apart, turns=TURNS - 1)
+    return measured(correlation, bank, best)
 
 
 def _from_extrema(correlation: Correlation, single: Stars, apart: int) -> Stars:
@@ -155,63 +171,84 @@ def measured(
     if ordered:
         order = np.argsort(-stars.amplitudes(bank), axis=1, kind="stable")
         stars = Stars(stars.lag[row, order], stars.rotation[row, order])
-    m, _ = stars.matrix(bank)
     height = stars.amplitudes(bank)
-    typical, largest = _scatter(correlation, bank, stars, height)
+    typical, slope, scatter = _left_over(correlation, bank, stars, height)
     excess = np.maximum(1.0, typical / correlation.error)
-    mismatch = np.maximum(1.0, largest / correlation.error)
-    error = (correlation.error * excess)[:, None]
-    spread = np.sqrt(np.abs(np.einsum("nkk->nk", np.linalg.inv(m))))
-    offset, curvature = _vertex(bank, stars, height)
-    lag = stars.lag - correlation.n_lags + offset
-    sharp = np.sqrt(np.maximum(curvature, 1e-12)) / correlation.step
-    size = np.maximum(np.abs(height), 1e-6)
-    independent = spread * np.sqrt(np.einsum("nkk->nk", m))
+    information = _information(bank, stars, height)
+    number = stars.number
+    score = np.concatenate([np.zeros_like(height), height * slope], axis=1)
+    covariance = np.linalg.inv(information)
+    offset = np.einsum("nij,nj->ni", covariance, score)[:, number:]
+    spread = np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0))
+    mismatch = np.maximum(scatter, correlation.error[:, None])
+    lag = stars.lag - correlation.n_lags + np.clip(offset, -1, 1)
     return Components(
         correlation.velocity(lag),
-        (correlation.error * mismatch)[:, None] * independent / (size * sharp),
+        mismatch * spread[:, number:] * correlation.step,
         ROTATIONS[stars.rotation],
         height,
-        error * spread,
+        (correlation.error * excess)[:, None] * spread[:, :number],
         power(bank, stars),
         excess,
         stars,
     )
 
 
-def _scatter(
-    correlation: Correlation, bank: Bank, stars: Stars, height: NDArray
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scatter (N,) of the CCF that the stars leave: from the median, and the rms.
+def _information(bank: Bank, stars: Stars, height: NDArray) -> NDArray[np.float64]:
+    """Return the Fisher matrix (N, 2K, 2K) of heights and lags, times σ².
 
-    A star that is yet to be found is not noise, and the median does not see it. What the template
-    leaves close to the stars, where it moves their velocities, is in the rms.
+    With G of the profiles of two stars at the difference of their lags: G, −hⱼ G′, −hᵢ hⱼ G″.
     """
-    points = np.arange(2 * bank.n_lags + 1)
-    between = points - stars.lag[:, :, None] + 2 * bank.n_lags
-    row = np.arange(len(correlation))[:, None, None]
-    profile = bank.gram[row, 0, stars.rotation[:, :, None], between]
-    left = correlation.ccf - (height[:, :, None] * profile).sum(axis=1)
+    row = np.arange(len(height))[:, None, None]
+    between = stars.lag[:, :, None] - stars.lag[:, None, :] + 2 * bank.n_lags
+    between = np.clip(between, 1, 4 * bank.n_lags - 1)
+    one, other = stars.rotation[:, :, None], stars.rotation[:, None, :]
+    before, here, after = (
+        bank.gram[row, one, other, between + k].astype(float) for k in (-1, 0, 1)
+    )
+    first, second = 0.5 * (after - before), after - 2 * here + before
+    mixed = -height[:, None, :] * first
+    lags = -height[:, :, None] * height[:, None, :] * second
+    whole = np.block([[here, mixed], [np.swapaxes(mixed, 1, 2), lags]])
+    diagonal = np.einsum("nii->ni", whole)
+    diagonal *= 1 + _RIDGE
+    diagonal += 1e-12
+    return np.asarray(whole)
+
+
+def _left_over(
+    correlation: Correlation, bank: Bank, stars: Stars, height: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the stars leave of the CCF.
+
+    Returns
+    -------
+    typical : (N,) ndarray
+        Scatter of the unbroadened CCF, from the median: a star that is yet to be found is no noise.
+    slope : (N, K) ndarray
+        Slope of the CCF, broadened as each star, at its place: 0 at the best velocity.
+    scatter : (N, K) ndarray
+        rms of that slope over all lags in units of what an error 1 of the CCF gives: photon noise
+        together with all that the template does not match.
+    """
+    row, n_lags = np.arange(len(correlation)), bank.n_lags
+    points = np.arange(2 * n_lags + 1)
+    between = points - stars.lag[:, :, None] + 2 * n_lags
+    index = row[:, None, None]
+    profile = bank.gram[index, 0, stars.rotation[:, :, None], between]
+    left = correlation.ccf - np.einsum("nk,nkv->nv", height, profile)
+    slope, scatter = np.empty_like(height), np.empty_like(height)
+    for k in range(stars.number):
+        turn = stars.rotation[:, k]
+        profile = bank.gram[index, turn[:, None, None], stars.rotation[:, :, None], between]
+        own = bank.ccf[row, turn] - np.einsum("nk,nkv->nv", height, profile)
+        steep = 0.5 * (own[:, 2:] - own[:, :-2])
+        at = np.clip(stars.lag[:, k] - 1, 0, 2 * n_lags - 2)
+        slope[:, k] = steep[row, at]
+        g = bank.gram[row, turn, turn]
+        curvature = 2.0 * (g[:, 2 * n_lags] - g[:, 2 * n_lags + 1])
+        inside = bank.inside[turn][:, 1:-1]
+        square = (steep**2 * inside).sum(axis=1) / inside.sum(axis=1)
+        scatter[:, k] = np.sqrt(square / np.maximum(curvature, 1e-12))
     typical = 1.4826 * np.median(np.abs(left), axis=1)
-    return np.asarray(typical), np.asarray(np.sqrt(np.mean(left**2, axis=1)))
-
-
-def _vertex(
-    bank: Bank, stars: Stars, height: NDArray
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return offsets (N, K), in lags, of the peaks from their points, and −G″ there."""
-    row = np.arange(len(stars.lag))[:, None]
-    centre = 2 * bank.n_lags
-    own = bank.gram[row, stars.rotation, stars.rotation]
-    curvature = 2.0 * (own[..., centre] - own[..., centre + 1])
-    slope = np.zeros_like(height)
-    for side in (-1, 1):
-        lag = np.clip(stars.lag + side, 0, 2 * bank.n_lags)
-        value = bank.ccf[row, stars.rotation, lag].astype(float)
-        for k in range(stars.number):
-            between = lag - stars.lag[:, k : k + 1] + centre
-            turn = stars.rotation[:, k : k + 1]
-            value = value - height[:, k : k + 1] * bank.gram[row, turn, stars.rotation, between]
-        slope += 0.5 * side * value
-    offset = slope / np.maximum(np.abs(height) * curvature, 1e-12)
-    return np.clip(offset, -1, 1), np.asarray(curvature, dtype=float)
+    return np.asarray(typical), slope, scatter

@@ -1,34 +1,47 @@
 """Binaries and higher multiples among spectra, by cross-correlation: one table row per spectrum.
 
-`fit_components` explains each CCF by one, two, three, four rotating stars. A further star is
-believed where it is significant above the CCF's own scatter (photon noise, and what the template
-does not match), bright enough, and adds more than any rotation of fewer stars can; where it lies
-within the profile of another, it must add a greater share. A companion that one arm alone shows,
-though the others could, is light of another fibre: cross-talk.
+`fit_components` explains each CCF by one, two, three, four rotating stars on a grid; `refine` fits
+them to the pixels. A further star is believed where it is significant above the CCF's own scatter
+(photon noise, and what the template does not match) and adds more than any rotation of fewer stars
+can. Two stars are then given the pair of templates that explains most. A companion that one arm
+alone shows, though the others could, is light of another fibre: cross-talk.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntFlag
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.binaries.ccf import Correlation, Correlator
-from siderea.binaries.components import Components, fit_components, measured
+from siderea.binaries.ccf import Correlator
+from siderea.binaries.components import Components, fit_components, measured, one_more
+from siderea.binaries.correlation import Correlation
+from siderea.binaries.decision import FAST, CCFSettings, best_single, grid_velocity, second_star
 from siderea.binaries.extrema import find_extrema
 from siderea.binaries.model_selection import detect_model
+from siderea.binaries.pairs import best_pair
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
+from siderea.binaries.refine import Refined, refine
+from siderea.binaries.templates import checked_templates, label_templates
 from siderea.constants import C_KMS
 from siderea.data import Spectra
-from siderea.errors import DataError
 
 __all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf", "detect_model"]
 
 MOST = 4
+GRID_SEPARATION = 1.0
+"""Least distance of stars on the grid, FWHM: closer ones are found by the descent, or not."""
+
+VELOCITY_FLOOR = 0.02
+"""What velocities are wrong by at any S/N, km/s: templates are never quite the star."""
+
+BLENDED_FACTOR = 2.4
+"""Errors of blended stars' velocities times this: each leans on the other's template being right.
+So much larger than the errors without it is the scatter of simulated blends (20 of one seed)."""
+
 CHUNK = 32
 """Spectra at a time: the bank of one takes 1 MB, and that of a chunk must stay near the cache."""
 
@@ -43,42 +56,7 @@ class DetectionFlag(IntFlag):
     BLENDED = 8  #: components lie within each other's profiles
     FAST_ROTATOR = 16  #: the single star that fits best rotates faster than 25 km/s
     AT_EDGE = 32  #: a component lies at the end of the range of velocities
-
-
-@dataclass(frozen=True)
-class CCFSettings:
-    """When a component is believed.
-
-    Parameters
-    ----------
-    significance : float
-        Least √Δχ² of a further star over fewer stars of any rotation, in units of the CCF's own
-        scatter.
-    ratio : float
-        Least height, relative to the primary's.
-    gain : float
-        Least share of the explained χ² that a further star adds...
-    blended_gain : float
-        ... and where it lies within the profile of another star.
-    separation : float
-        Least difference of velocities, in units of the resolution's FWHM, c/R.
-    height : float
-        Least correlation coefficient of the CCF's peak.
-    """
-
-    significance: float = 6.0
-    ratio: float = 0.1
-    gain: float = 0.01
-    blended_gain: float = 0.03
-    separation: float = 1.2
-    height: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not (self.significance > 0 and 0 < self.ratio < 1 and self.separation > 0):
-            raise DataError(
-                f"significance {self.significance}, ratio {self.ratio}, separation "
-                f"{self.separation}; expected positive numbers, and a ratio below 1"
-            )
+    VERY_FAST = 64  #: the single star that fits best rotates faster than 60 km/s
 
 
 class CCFDetector:
@@ -89,10 +67,13 @@ class CCFDetector:
     spectra : Spectra
         Any set on the grid (its rows are not used).
     templates : (T, P) array-like, optional
-        A dozen of the emulator by default.
+        Those of the emulator by default.
     settings : CCFSettings, optional
     max_velocity : float
         Range on either side of 0, km/s.
+    follow_labels : bool
+        Try a template at each spectrum's labels too, where its table has them (and no templates
+        are given).
     """
 
     def __init__(
@@ -102,24 +83,30 @@ class CCFDetector:
         templates: ArrayLike | None = None,
         settings: CCFSettings | None = None,
         max_velocity: float = 200.0,
+        follow_labels: bool = True,
     ) -> None:
         self.settings = settings or CCFSettings()
+        self.follow_labels = follow_labels and templates is None
         self.correlator = Correlator(spectra, templates=templates, max_velocity=max_velocity)
         known = [value for value in spectra.resolution if np.isfinite(value)]
         self.fwhm = C_KMS / min(known) if known else 2.5 * self.correlator.step * 3
 
-    def __call__(self, spectra: Spectra) -> pd.DataFrame:
+    def __call__(self, spectra: Spectra, *, references: ArrayLike | None = None) -> pd.DataFrame:
         """Return the table of detections, see `detect_ccf`."""
-        parts = [
-            self._chunk(spectra[start : start + CHUNK]) for start in range(0, len(spectra), CHUNK)
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else self._chunk(spectra)
+        own = None if references is None else checked_templates(references, spectra)
+        parts = []
+        for start in range(0, max(len(spectra), 1), CHUNK):
+            rows = slice(start, start + CHUNK)
+            parts.append(self._chunk(spectra[rows], None if own is None else own[rows]))
+        return pd.concat(parts, ignore_index=True)
 
-    def _chunk(self, spectra: Spectra) -> pd.DataFrame:
+    def _chunk(self, spectra: Spectra, own: NDArray | None) -> pd.DataFrame:
         out = _empty_table(spectra.ids)
         if not len(spectra):
             return out
-        correlation = self.correlator(spectra)
+        if own is None and self.follow_labels:
+            own = label_templates(spectra)
+        correlation = self.correlator(spectra, references=own)
         usable = np.isfinite(correlation.error)
         out.loc[~usable, "flags"] = int(DetectionFlag.NO_DATA)
         if usable.any():
@@ -129,71 +116,108 @@ class CCFDetector:
 
     def _search(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
         """Fill the rows of the table: two stars for all, more where two were found."""
-        apart = self.settings.separation * self.fwhm
         bank = Bank.of(correlation)
-        one, two = fit_components(correlation, bank, 2, separation=apart)
-        believed, significance, blended = self._believed(correlation, one, two)
-        peaks = find_extrema(
-            correlation.ccf,
-            np.arange(-correlation.n_lags, correlation.n_lags + 1) * correlation.step,
-            error=correlation.error,
-        )
-        low = correlation.height < self.settings.height
-        believed &= ~low
+        one, two = fit_components(correlation, bank, 2, separation=GRID_SEPARATION * self.fwhm)
+        template, single = best_single(correlation, one)
+        second = second_star(correlation, template, single, one, two, self.settings, self.fwhm)
+        height = np.maximum(single.correlation, correlation.height)
+        low = height < self.settings.height
+        believed = second.believed & ~low
         flags = np.where(low, int(DetectionFlag.LOW_CCF), 0)
-        flags |= np.where(one.rotation[:, 0] > 25.0, int(DetectionFlag.FAST_ROTATOR), 0)
-        flags |= np.where(believed & blended, int(DetectionFlag.BLENDED), 0)
-        out.loc[rows, "significance"] = significance
-        out.loc[rows, "n_extrema"] = peaks.n_components
-        out.loc[rows, "vsini"] = one.rotation[:, 0]
-        out.loc[rows, ["template", "ccf_height"]] = np.c_[correlation.template, correlation.height]
-        out.loc[rows, "flux_ratio"] = two.height[:, 1] / two.height[:, 0]
-        _write(out, rows[~believed], one, ~believed)
-        _write(out, rows[believed], two, believed)
+        flags |= np.where(single.rotation[:, 0] > FAST, int(DetectionFlag.FAST_ROTATOR), 0)
+        flags |= np.where(single.rotation[:, 0] > 60.0, int(DetectionFlag.VERY_FAST), 0)
+        flags |= np.where(believed & second.blended, int(DetectionFlag.BLENDED), 0)
+        out.loc[rows, "significance"] = second.significance
+        out.loc[rows, "gain"] = second.gain
+        out.loc[rows, "n_extrema"] = self._extrema(correlation)
+        out.loc[rows, "vsini"] = single.rotation[:, 0]
+        out.loc[rows, "template"] = np.where(believed, correlation.template, template)
+        out.loc[rows, "ccf_height"] = height
+        fit = second.fit.brightest_first()
+        out.loc[rows, "flux_ratio"] = fit.height[:, 1] / fit.height[:, 0]
+        out.loc[rows, "dv"] = np.abs(fit.velocity[:, 1] - fit.velocity[:, 0])
+        _write(out, rows[~believed], single[~believed], self.fwhm)
         if believed.any():
             found = np.flatnonzero(believed)
-            self._higher(correlation[found], rows[found], out)
-            flags[found] |= self._cross_talk(correlation[found], two, found)
+            part = correlation[found]
+            self._pairs(part, second.fit[found], rows[found], out)
+            self._higher(part, bank[found], two[found], rows[found], out)
+            flags[found] |= self._cross_talk(part, two, found)
         edge = np.abs(out.loc[rows, "rv_1"].to_numpy()) > 0.98 * correlation.velocities[-1]
         flags |= np.where(edge, int(DetectionFlag.AT_EDGE), 0)
         out.loc[rows, "flags"] = flags
-        out.loc[rows, "confidence"] = _confidence(
-            out.loc[rows, "n_components"].to_numpy(), significance, flags
-        )
+        out.loc[rows, "confidence"] = _confidence(out.loc[rows])
 
-    def _believed(
+    def _extrema(self, correlation: Correlation) -> NDArray[np.intp]:
+        """Count components by derivatives alone (Merle et al. 2017)."""
+        lags = np.arange(-correlation.n_lags, correlation.n_lags + 1)
+        return find_extrema(
+            correlation.ccf, lags * correlation.step, error=correlation.error
+        ).n_components
+
+    def _pairs(
+        self, correlation: Correlation, fit: Refined, rows: NDArray, out: pd.DataFrame
+    ) -> None:
+        """Fit two stars with the pair of templates that explains most, unless they are blended.
+
+        A blend does not tell a second template from a second rotation.
+        """
+        kinds = best_pair(correlation.source, correlation.template, fit)
+        again = refine(correlation.source, kinds, fit.velocity, fit.rotation, fit.height, steps=2)
+        worse = (again.left > fit.left) | (again.height <= 0).any(axis=1)
+        apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
+        worse |= apart < fit.rotation.max(axis=1) + self.fwhm
+        best = again.replaced(np.flatnonzero(worse), fit[worse]).brightest_first()
+        out.loc[rows, "flux_ratio"] = best.height[:, 1] / best.height[:, 0]
+        _write(out, rows, best, self.fwhm)
+
+    def _higher(
+        self,
+        correlation: Correlation,
+        bank: Bank,
+        two: Components,
+        rows: NDArray,
+        out: pd.DataFrame,
+    ) -> None:
+        """Search a third and a fourth star where two were found."""
+        fewer = two
+        for _ in range(2, MOST):
+            more = one_more(correlation, bank, fewer, separation=GRID_SEPARATION * self.fwhm)
+            real = self._one_more(correlation, fewer, more)
+            if not real.any():
+                return
+            correlation, bank, rows = correlation[real], bank[real], rows[real]
+            fewer = more[real]
+            refined = refine(
+                correlation.source,
+                correlation.template,
+                grid_velocity(correlation, fewer),
+                fewer.rotation,
+                fewer.height,
+                steps=3,
+            )
+            _write(out, rows, refined.brightest_first(), self.fwhm)
+
+    def _one_more(
         self, correlation: Correlation, fewer: Components, more: Components
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return whether the last star is real, its significance, and whether it is blended."""
+    ) -> NDArray[np.bool_]:
+        """Tell whether the last star is real: apart from the others, bright and significant."""
         settings = self.settings
         gained = np.maximum(more.power - fewer.power, 0.0)
-        noise = correlation.error * more.excess
-        significance = np.sqrt(gained) / noise
+        significance = np.sqrt(gained) / (correlation.error * more.excess)
         share = gained / np.maximum(fewer.power, 1e-12)
         ratio = more.height.min(axis=1) / np.maximum(more.height[:, 0], 1e-12)
-        single = (more.height / more.height_err).min(axis=1)
+        alone = (more.height / more.height_err).min(axis=1)
         distance = np.abs(more.velocity[:, :, None] - more.velocity[:, None, :])
         nearest = np.where(distance > 0, distance, np.inf).min(axis=(1, 2))
-        reach = more.rotation.max(axis=1) + self.fwhm
-        blended = nearest < reach
-        believed = (
+        return np.asarray(
             (significance > settings.significance)
-            & (single > settings.significance)
-            & (ratio > settings.ratio)
-            & (more.rotation.max(axis=1) < ROTATIONS[-1])  # as wide as that is not measured
-            & (share > np.where(blended, settings.blended_gain, settings.gain))
+            & (alone > settings.significance)
+            & (ratio > settings.higher_ratio)
+            & (share > settings.higher_gain)
+            & (more.rotation.max(axis=1) < ROTATIONS[-1])
+            & (nearest > more.rotation.max(axis=1) + self.fwhm)
         )
-        return believed, significance, blended
-
-    def _higher(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
-        """Search a third and a fourth star where two were found."""
-        apart = self.settings.separation * self.fwhm
-        fits = fit_components(correlation, Bank.of(correlation), MOST, separation=apart)
-        still = np.ones(len(rows), dtype=bool)
-        for fewer, more in pairwise(fits[1:]):
-            believed, _, blended = self._believed(correlation, fewer, more)
-            still &= believed & ~blended
-            _write(out, rows[still], more, still)
 
     def _cross_talk(
         self, correlation: Correlation, fit: Components, found: NDArray
@@ -219,7 +243,7 @@ def _ratio_of_arm(
         correlation,
         ccf=correlation.arm_ccf[:, arm],
         error=np.where(np.isfinite(error), error, 1.0),
-        acf=correlation.arm_acf[correlation.template, arm],
+        acf=correlation.arm_acf[:, arm],
     )
     fit = measured(alone, Bank.of(alone), stars, ordered=False)
     first = np.where(fit.height[:, 0] > 0, fit.height[:, 0], np.nan)
@@ -227,19 +251,21 @@ def _ratio_of_arm(
     return fit.height[:, 1] / first + missing, fit.height_err[:, 1] / first + missing
 
 
-def _confidence(n: NDArray, significance: NDArray, flags: NDArray) -> NDArray[np.object_]:
-    """Return A, B or C for detections, and "" for the rest."""
-    doubtful = (flags & int(DetectionFlag.ONE_ARM)) > 0
+def _confidence(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Return A, B or C for detections, and "" for the rest; see `detect_ccf`."""
+    flags = table["flags"].to_numpy()
+    significance, gain = table["significance"].to_numpy(), table["gain"].to_numpy()
+    crosstalk = (flags & int(DetectionFlag.ONE_ARM)) > 0
     mixed = (flags & int(DetectionFlag.BLENDED | DetectionFlag.FAST_ROTATOR)) > 0
-    out = np.where((significance > 10) & ~mixed, "A", "B").astype(object)
-    out[doubtful] = "C"
-    out[n < 2] = ""
+    out = np.where((significance > 10) & (gain > 0.02) & ~mixed, "A", "B").astype(object)
+    out[crosstalk | (significance < 8) | (gain < 0.012)] = "C"
+    out[table["n_components"].to_numpy() < 2] = ""
     return out
 
 
 def _empty_table(ids: NDArray) -> pd.DataFrame:
     n = len(ids)
-    numbers = ["significance", "flux_ratio", "vsini", "ccf_height"]
+    numbers = ["significance", "gain", "flux_ratio", "dv", "vsini", "ccf_height"]
     for star in range(1, MOST + 1):
         numbers += [f"rv_{star}", f"rv_{star}_err", f"height_{star}", f"vsini_{star}"]
     table: dict[str, NDArray] = {"id": ids, "n_components": np.zeros(n, dtype=np.int64)}
@@ -248,20 +274,28 @@ def _empty_table(ids: NDArray) -> pd.DataFrame:
     return pd.DataFrame(table | {"confidence": np.full(n, "", dtype=object)})
 
 
-def _write(out: pd.DataFrame, rows: NDArray, fit: Components, chosen: NDArray) -> None:
+def _write(out: pd.DataFrame, rows: NDArray, fit: Refined, fwhm: float) -> None:
     """Write the stars of a fit into the table."""
-    out.loc[rows, "n_components"] = fit.stars.number
-    for k in range(fit.stars.number):
-        out.loc[rows, f"rv_{k + 1}"] = fit.velocity[chosen, k]
-        out.loc[rows, f"rv_{k + 1}_err"] = fit.velocity_err[chosen, k]
-        out.loc[rows, f"height_{k + 1}"] = fit.height[chosen, k]
-        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[chosen, k]
+    number = fit.velocity.shape[1]
+    out.loc[rows, "n_components"] = number
+    velocity = C_KMS * np.tanh(fit.velocity / C_KMS)
+    factor = np.ones((len(velocity), 1))
+    if number == 2:
+        apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
+        factor[apart < fit.rotation.max(axis=1) + fwhm] = BLENDED_FACTOR
+    error = np.hypot(factor * fit.velocity_err, VELOCITY_FLOOR)
+    for k in range(number):
+        out.loc[rows, f"rv_{k + 1}"] = velocity[:, k]
+        out.loc[rows, f"rv_{k + 1}_err"] = error[:, k]
+        out.loc[rows, f"height_{k + 1}"] = fit.height[:, k]
+        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[:, k]
 
 
 def detect_ccf(
     spectra: Spectra,
     *,
     templates: ArrayLike | None = None,
+    references: ArrayLike | None = None,
     settings: CCFSettings | None = None,
     max_velocity: float = 200.0,
 ) -> pd.DataFrame:
@@ -272,7 +306,11 @@ def detect_ccf(
     spectra : Spectra
         N normalised spectra; arms uniform in ln λ with one step.
     templates : (T, P) array-like, optional
-        Normalised spectra on the grid; a dozen of the shipped emulator by default.
+        Normalised spectra on the grid, or masks of lines (`siderea.binaries.templates`); by default
+        fourteen of the shipped emulator, and one at each spectrum's labels where its table has
+        ``teff``, ``logg`` and ``fe_h``.
+    references : (N, P) array-like, optional
+        A spectrum's own template, tried beside the others: what an autoencoder makes of it, say.
     settings : CCFSettings, optional
         When a component is believed.
     max_velocity : float
@@ -282,18 +320,25 @@ def detect_ccf(
     -------
     pandas.DataFrame
         N rows: ``id``, ``n_components`` (0 where nothing could be searched), ``significance`` (of
-        a second star over any single one, in σ of the CCF's own scatter), ``flux_ratio`` (height
-        of the second peak of the two-star fit over the first's), ``rv_1`` ... ``rv_4`` with
-        ``rv_1_err`` ... (km/s, the brightest first), ``height_k``, ``vsini_k`` (km/s, widths
-        included), ``vsini`` of the best single star, ``n_extrema`` (components by the method of
-        derivatives alone), ``template``, ``ccf_height``, ``flags`` (`DetectionFlag`) and
-        ``confidence``: A beyond 10 σ with profiles apart, B other detections, C seen by one arm
-        alone.
+        a second star over any single one, in σ of the CCF's own scatter), ``gain`` (the share of
+        the explained χ² that it adds), ``flux_ratio`` (height of the second star of the two-star
+        fit over the first's: their light, as far as the templates fit), ``dv`` (their difference,
+        km/s), ``rv_1`` ... ``rv_4`` with ``rv_1_err`` ... (km/s, the brightest first),
+        ``height_k``, ``vsini_k`` (km/s, all broadening beyond the template's), ``vsini`` of the
+        best single star, ``n_extrema`` (components by the method of derivatives alone),
+        ``template`` (one more than the last: the spectrum's own), ``ccf_height`` (correlation
+        coefficient with the broadened template), ``flags`` (`DetectionFlag`) and ``confidence``.
 
     Raises
     ------
     DataError
         If the grid is not uniform in ln λ, or templates do not fit.
+
+    Notes
+    -----
+    ``confidence`` is A beyond 10 σ and 2 % of gain with profiles that do not overlap and a slow
+    star; C below 8 σ or 1.2 % of gain, or where one arm alone shows the companion; B for the rest.
+    What share of each is real was measured on simulations: see ``benchmarks/RESULTS.md``.
 
     References
     ----------
@@ -303,4 +348,4 @@ def detect_ccf(
     detector = CCFDetector(
         spectra, templates=templates, settings=settings, max_velocity=max_velocity
     )
-    return detector(spectra)
+    return detector(spectra, references=references)

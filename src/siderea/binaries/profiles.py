@@ -16,14 +16,13 @@ import scipy.fft
 import torch
 from numpy.typing import NDArray
 
-from siderea.binaries.ccf import Correlation
+from siderea.binaries.correlation import Correlation
 from siderea.models.velocity_kernels import rotation
 
 __all__ = ["ROTATIONS", "Bank", "Stars", "improve", "power"]
 
-ROTATIONS = np.array([0.0, 5.0, 9.0, 13.0, 17.0, 21.0, 26.0, 32.0, 39.0, 47.0, 57.0, 70.0])
-"""v sin i of the profiles, km/s: steps well below the width of what they broaden, lest a star
-between two of them looks like two."""
+ROTATIONS = np.array([0.0, 7.0, 12.0, 18.0, 25.0, 34.0, 47.0, 65.0])
+"""v sin i of the profiles, km/s: where the descent of `siderea.binaries.refine` starts from."""
 
 _RIDGE = 1e-6
 
@@ -61,6 +60,10 @@ class Bank:
         margin = np.minimum(rotations[:, None], 0.5 * correlation.n_lags * correlation.step)
         inside = np.abs(lags) * correlation.step <= correlation.n_lags * correlation.step - margin
         return cls(c, gram, inside)
+
+    def __getitem__(self, rows: NDArray) -> Bank:
+        """Return chosen rows."""
+        return Bank(self.ccf[rows], self.gram[rows], self.inside)
 
     @property
     def n_lags(self) -> int:
