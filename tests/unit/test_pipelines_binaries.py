@@ -1,6 +1,6 @@
 """``siderea detect --method map``, ``compare``, ``limits``: products, tables, figures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from siderea.io.store import SurveyStore
 from siderea.pipelines import limits as limits_module
 from siderea.pipelines.compare import COMBINED, compare, detections
 from siderea.pipelines.detect import ModelRecipe, detect
+from siderea.pipelines.detect_catalogue import detect_catalogue
 from siderea.pipelines.detect_map import detect_map
 from siderea.pipelines.limits import InjectionRecipe, groups, inject, limits, seen_by_eye
 
@@ -165,6 +166,21 @@ def test_limits_writes_tables_and_figures_and_goes_on_where_it_was(tmp_path, mon
         inject(tmp_path / "out" / "injections.siderea", InjectionRecipe(200, 4))
     limits(tmp_path / "out", **{**options, "keep": False})
     assert not (tmp_path / "out" / "injections.siderea").exists()
+
+
+def test_the_catalogue_has_channels_too(tmp_path, small):
+    spectra = small.spectra([small.star(0.0)] * 60)
+    rng = np.random.default_rng(1)
+    ruwe = np.r_[np.full(5, 9.0), 1.0 + 0.03 * rng.normal(size=55)]
+    table = spectra.table.assign(ruwe=ruwe)
+    store = SurveyStore.create(tmp_path / "gaia.siderea", replace(spectra, table=table))
+    result = detect_catalogue(store.path, "astrometric")
+    found = store.product("detections_astrometric")
+    assert (result.n_searched, result.n_multiple) == (60, 5)
+    assert found["is_binary"].tolist() == [True] * 5 + [False] * 55
+    assert "astrometric" in detections(store)
+    with pytest.raises(DataError, match="parallax"):
+        detect_catalogue(store.path, "photometric")
 
 
 def test_groups_hold_one_kind_each():

@@ -41,6 +41,13 @@ FORMAT = 1
 CHANNELS = ("ccf", "map", "model")
 """Channels of spectra, which the shipped combination weighs."""
 
+INDEPENDENT = ("photometric", "astrometric")
+"""Channels of the catalogue. Given that a star is single they know nothing of its spectrum: how
+much likelier a binary their probability makes it than the sample's mean multiplies the odds."""
+
+LARGEST_ALONE = 3.0
+"""Of the logarithm of that factor."""
+
 LARGEST = 9.0
 """Of the logarithm of the odds: a channel's word counts no more than that."""
 
@@ -115,10 +122,10 @@ class Weighing:
         lists = {name: tuple(values[name]) for name in ("channels", "mean", "scale", "weights")}
         return cls(**lists, intercept=values["intercept"], threshold=values["threshold"])
 
-    def probability(self, x: Array) -> Array:
-        """Return the probability (N,) for evidence (N, F)."""
+    def log_odds(self, x: Array) -> Array:
+        """Return the logarithm of the odds (N,) for evidence (N, F)."""
         z = (x - np.array(self.mean)) / np.array(self.scale)
-        return np.asarray(expit(z @ np.array(self.weights) + self.intercept))
+        return np.asarray(z @ np.array(self.weights) + self.intercept)
 
 
 @dataclass(frozen=True)
@@ -162,23 +169,38 @@ class Combination:
                 f"{', '.join(self.channels)}"
             )
         x = {name: evidence(name, tables[name]) for name in known}
-        n = len(next(iter(x.values())))
         there = np.column_stack([np.isfinite(x[name]).all(axis=1) for name in known])
-        out = pd.DataFrame(
-            {"probability": np.full(n, np.nan), "is_binary": np.zeros(n, dtype=bool)}
+        odds, threshold = self._weighed(x, there, known)
+        others = [name for name in INDEPENDENT if name in tables]
+        for name in others:
+            odds += _factor(tables[name])
+            there = np.column_stack([there, tables[name]["probability"].notna()])
+        p = expit(odds)
+        names = (*known, *others)
+        calls = np.column_stack([found(name, tables[name]) for name in names])
+        return pd.DataFrame(
+            {
+                "probability": p,
+                "is_binary": np.nan_to_num(p) > threshold,
+                "channels": _joined(there, names),
+                "found_by": _joined(calls, names),
+            }
         )
+
+    def _weighed(
+        self, x: Mapping[str, Array], there: NDArray[np.bool_], known: Sequence[str]
+    ) -> tuple[Array, Array]:
+        """Return the logarithm of the odds (N,), and the threshold in probability (N,)."""
+        odds, threshold = np.full(len(there), np.nan), np.full(len(there), np.inf)
         for weighing in self.weighings:
             if not set(weighing.channels) <= set(known):
                 continue
             wanted = np.array([name in weighing.channels for name in known])
             rows = np.flatnonzero((there == wanted).all(axis=1))
-            p = weighing.probability(np.hstack([x[name][rows] for name in weighing.channels]))
-            out.loc[rows, "probability"] = p
-            out.loc[rows, "is_binary"] = p > weighing.threshold
-        out["channels"] = _joined(there, known)
-        calls = np.column_stack([found(name, tables[name]) for name in known])
-        out["found_by"] = _joined(calls, known)
-        return out
+            values = np.hstack([x[name][rows] for name in weighing.channels])
+            odds[rows] = weighing.log_odds(values)
+            threshold[rows] = weighing.threshold
+        return odds, threshold
 
     def to_json(self) -> str:
         """Return the combination as JSON."""
@@ -201,6 +223,15 @@ class Combination:
             return cls(tuple(weighings), **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"combination: not one of this package ({error})") from error
+
+
+def _factor(table: pd.DataFrame) -> Array:
+    """Return how much a channel of the catalogue adds to the logarithm of the odds (N,)."""
+    p = table["probability"].to_numpy(dtype=float).clip(1e-6, 1 - 1e-6)
+    if not np.isfinite(p).any():
+        return np.zeros(p.size)
+    added = logit(p) - logit(np.nanmean(p))
+    return np.clip(np.nan_to_num(added), -LARGEST_ALONE, LARGEST_ALONE)
 
 
 def _joined(mask: NDArray[np.bool_], names: Sequence[str]) -> NDArray[np.object_]:
@@ -275,7 +306,7 @@ def _weigh(
         float(model.intercept_[0] + shift),
         0.5,
     )
-    p = made.probability(x[~kind])
+    p = expit(made.log_odds(x[~kind]))
     threshold = float(np.quantile(p, 1.0 - false_positives, method="higher"))
     return Weighing(names, made.mean, made.scale, made.weights, made.intercept, threshold)
 
