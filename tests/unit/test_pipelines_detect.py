@@ -1,6 +1,7 @@
 """``siderea detect``: a store searched, stopped, gone on with."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from siderea.binaries.detect import CCFDetector
 from siderea.errors import StoreError
 from siderea.io.store import SurveyStore
-from siderea.pipelines.detect import detect_ccf
+from siderea.pipelines.detect import CCFRecipe, detect, detect_ccf
 
 
 @pytest.fixture
@@ -53,6 +54,26 @@ def test_a_stopped_job_goes_on(store, small, monkeypatch):
     detect_ccf(store.path, templates=np.array([small.lines(0.0)]))
     assert sum(searched) == 600 - done[0]
     assert store.product("detections_ccf")["n_components"].tolist() == [1, 2] * 300
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_processes_and_a_cluster_find_what_one_process_finds(store, small, cluster):
+    recipe = CCFRecipe(templates=np.array([small.lines(0.0)]))
+    detect(store.path, recipe, name="one")
+    detect(store.path, recipe, name="two", jobs=2)
+    detect(store.path, recipe, name="dask", scheduler=cluster.scheduler_address)
+    expected = store.product("one")
+    assert len(expected) == 600
+    pd.testing.assert_frame_equal(store.product("two"), expected, check_exact=True)
+    pd.testing.assert_frame_equal(store.product("dask"), expected, check_exact=True)
+
+
+def test_other_parameters_do_not_go_on_with_a_stopped_job(store, small):
+    from siderea.pipelines.detect import _work_folder
+
+    one = _work_folder(store, "d", CCFRecipe(max_velocity=100.0).parameters())
+    two = _work_folder(store, "d", CCFRecipe(max_velocity=200.0).parameters())
+    assert one != two
 
 
 def test_no_store_is_one_clear_error(tmp_path):

@@ -27,6 +27,7 @@ from siderea.binaries.detection_table import (
     write_stars,
 )
 from siderea.binaries.extrema import find_extrema
+from siderea.binaries.model_selection import detect_model
 from siderea.binaries.pairs import best_pair
 from siderea.binaries.profiles import ROTATIONS, Bank, Stars
 from siderea.binaries.refine import Refined, refine
@@ -34,7 +35,7 @@ from siderea.binaries.templates import checked_templates, label_templates
 from siderea.constants import C_KMS
 from siderea.data import Spectra
 
-__all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf"]
+__all__ = ["CCFDetector", "CCFSettings", "DetectionFlag", "detect_ccf", "detect_model"]
 
 GRID_SEPARATION = 1.0
 """Least distance of stars on the grid, FWHM: closer ones are found by the descent, or not."""

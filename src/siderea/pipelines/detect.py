@@ -1,4 +1,9 @@
-"""Detections of binaries over a store: streamed, resumable, one product."""
+"""Detections of binaries over a store: any detector, streamed in chunks of rows, one product.
+
+A `Recipe` says how a detector is made for the spectra of a store. The rows are searched piece by
+piece, here, by several processes or on a Dask cluster; each piece writes its own table, so that a
+stopped job goes on with the first piece it lacks, and who did a piece does not show in it.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,147 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
+from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_selection import ModelDetector
+from siderea.data import Spectra
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
+from siderea.models.model_error import ModelError
+from siderea.pipelines.scheduler import results
 
-__all__ = ["DetectResult", "detect_ccf"]
+__all__ = ["CCFRecipe", "DetectResult", "Detector", "ModelRecipe", "Recipe", "detect", "detect_ccf"]
 
+Detector = Callable[[Spectra], pd.DataFrame]
 Progress = Callable[[int, int], None]
+
+
+class Recipe(Protocol):
+    """How a detector is made: what can be sent to another machine, and decides the result."""
+
+    @property
+    def method(self) -> str:
+        """Word for the product's description."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Spectra of a piece, about: half a minute of work or less."""
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what decides the result, as JSON takes it."""
+        ...
+
+    def detector(self, example: Spectra) -> Detector:
+        """Return what makes a table, one row per spectrum, of spectra on the grid of an example."""
+        ...
+
+    def counts(self, table: pd.DataFrame) -> tuple[int, int]:
+        """Return how many spectra of a table were searched, and how many are multiple."""
+        ...
+
+
+@dataclass(frozen=True)
+class CCFRecipe:
+    """Detection by cross-correlation.
+
+    Parameters
+    ----------
+    settings : CCFSettings
+    max_velocity : float
+        Range of velocities on either side of 0, km/s, in the frame of the stored spectra.
+    templates : (T, P) ndarray, optional
+        Normalised spectra on the store's grid; the emulator's dozen by default.
+    """
+
+    settings: CCFSettings = field(default_factory=CCFSettings)
+    max_velocity: float = 200.0
+    templates: NDArray | None = None
+    method: str = field(default="ccf", init=False)
+    rows: int = field(default=512, init=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """See `Recipe`."""
+        values: dict[str, Any] = {"max_velocity": self.max_velocity, **asdict(self.settings)}
+        if self.templates is not None:
+            content = np.ascontiguousarray(self.templates).tobytes()
+            values["templates"] = hashlib.sha256(content).hexdigest()[:16]
+        return values
+
+    def detector(self, example: Spectra) -> Detector:
+        """See `Recipe`."""
+        return CCFDetector(
+            example,
+            templates=self.templates,
+            settings=self.settings,
+            max_velocity=self.max_velocity,
+        )
+
+    def counts(self, table: pd.DataFrame) -> tuple[int, int]:
+        """See `Recipe`."""
+        number = table["n_components"].to_numpy()
+        return int((number > 0).sum()), int((number > 1).sum())
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """Detection by fits of one star and two.
+
+    Parameters
+    ----------
+    n_stars : {2, 3}
+        Stars of the largest fit.
+    model_error : ModelError, optional
+        What the model gets wrong of itself; the noise is all there is by default.
+    calibration : ModelCalibration, optional
+        The shipped one by default.
+    """
+
+    n_stars: int = 2
+    model_error: ModelError | None = None
+    calibration: ModelCalibration | None = None
+    method: str = field(default="model", init=False)
+    rows: int = field(default=256, init=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """See `Recipe`."""
+        chosen = self.calibration or default_calibration(self.model_error is not None)
+        digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
+        error = None if self.model_error is None else asdict(self.model_error)
+        return {
+            "n_stars": self.n_stars,
+            "model_error": error,
+            "calibration": digest,
+            "threshold": chosen.threshold,
+            "false_positives": chosen.false_positives,
+        }
+
+    def detector(self, example: Spectra) -> Detector:
+        """See `Recipe`."""
+        return ModelDetector(
+            example,
+            n_stars=self.n_stars,
+            model_error=self.model_error,
+            calibration=self.calibration,
+        )
+
+    def counts(self, table: pd.DataFrame) -> tuple[int, int]:
+        """See `Recipe`."""
+        return int(table["chi2_single"].notna().sum()), int(table["is_binary"].sum())
 
 
 @dataclass(frozen=True)
 class DetectResult:
-    """What `detect_ccf` wrote.
+    """What `detect` wrote.
 
     Parameters
     ----------
@@ -43,28 +169,29 @@ class DetectResult:
     n_multiple: int
 
 
-def detect_ccf(
+def detect(
     path: str | Path,
+    recipe: Recipe,
     *,
-    name: str = "detections_ccf",
-    settings: CCFSettings | None = None,
-    max_velocity: float = 200.0,
-    templates: NDArray | None = None,
+    name: str | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> DetectResult:
-    """Search the spectra of a store for binaries by cross-correlation.
+    """Search the spectra of a store for binaries.
 
     Parameters
     ----------
     path : path-like
         The ``NAME.siderea`` folder.
-    name : str
-        Of the product to write.
-    settings : CCFSettings, optional
-    max_velocity : float
-        Range of velocities on either side of 0, km/s, in the frame of the stored spectra.
-    templates : (T, P) ndarray, optional
-        Normalised spectra on the store's grid; the emulator's dozen by default.
+    recipe : Recipe
+        The detector.
+    name : str, optional
+        Of the product to write; ``detections_<method>`` by default.
+    jobs : int
+        Processes on this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers see the store under the same path.
     progress : callable, optional
         Called with (done, in all).
 
@@ -79,47 +206,93 @@ def detect_ccf(
 
     Notes
     -----
-    The table of every chunk is kept under ``products/`` until all are there: a job that was stopped
-    goes on with the first chunk it lacks, if its parameters are the same.
+    The table of every piece is kept under ``products/`` until all are there: a job that was stopped
+    goes on with the first piece it lacks, if its parameters are the same. The product is the same,
+    bit for bit, from any number of processes and from a cluster.
     """
     store = SurveyStore.open(path)
-    chosen = settings or CCFSettings()
-    parameters: dict[str, Any] = {"max_velocity": max_velocity, **asdict(chosen)}
-    if templates is not None:
-        parameters["templates"] = hashlib.sha256(np.asarray(templates).tobytes()).hexdigest()[:16]
-    folder = _work_folder(store, name, parameters)
-    detector = CCFDetector(
-        store.spectra([0]), templates=templates, settings=chosen, max_velocity=max_velocity
-    )
-    parts = _parts(store, detector, folder, progress)
+    chosen = name or f"detections_{recipe.method}"
+    parameters = recipe.parameters()
+    folder = _work_folder(store, chosen, parameters)
+    counted = np.zeros(2, dtype=np.int64)
+
+    def parts() -> Iterator[pd.DataFrame]:
+        work = _pieces(store, recipe, folder)
+        for part, stop in results(_search, work, jobs=jobs, scheduler=scheduler):
+            table = pd.read_parquet(part)
+            counted[:] += recipe.counts(table)
+            if progress is not None:
+                progress(stop, len(store))
+            yield table
+
     written = store.write_product_parts(
-        name, (pd.read_parquet(part) for part in parts), method="ccf", parameters=parameters
+        chosen, parts(), method=recipe.method, parameters=parameters
     )
     shutil.rmtree(folder)
-    number = store.product(name)["n_components"].to_numpy()
-    return DetectResult(name, written, len(store), int((number > 0).sum()), int((number > 1).sum()))
+    _made.clear()
+    return DetectResult(chosen, written, len(store), *counted.tolist())
+
+
+def detect_ccf(
+    path: str | Path,
+    *,
+    name: str = "detections_ccf",
+    settings: CCFSettings | None = None,
+    max_velocity: float = 200.0,
+    templates: NDArray | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> DetectResult:
+    """Search the spectra of a store for binaries by cross-correlation.
+
+    Parameters
+    ----------
+    path, name, jobs, scheduler, progress
+        See `detect`.
+    settings, max_velocity, templates
+        See `CCFRecipe`.
+
+    Returns
+    -------
+    DetectResult
+    """
+    recipe = CCFRecipe(settings or CCFSettings(), max_velocity, templates)
+    return detect(path, recipe, name=name, jobs=jobs, scheduler=scheduler, progress=progress)
 
 
 def _work_folder(store: SurveyStore, name: str, parameters: dict[str, Any]) -> Path:
     """Return the folder of the parts: named by what decides their content."""
-    content = json.dumps([parameters, len(store), store.n_pixels], sort_keys=True)
-    key = hashlib.sha256(content.encode()).hexdigest()[:12]
+    content = json.dumps([parameters, store.manifest], sort_keys=True, default=str).encode()
+    content += np.ascontiguousarray(store.wavelength).tobytes()
+    key = hashlib.sha256(content).hexdigest()[:12]
     folder = store.path / "products" / f".{name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _parts(
-    store: SurveyStore, detector: CCFDetector, folder: Path, progress: Progress | None
-) -> Iterator[Path]:
-    """Yield the tables of the chunks, made where they are not there."""
-    size = max(1, 512 // int(store.manifest["chunk_rows"])) * int(store.manifest["chunk_rows"])
+def _pieces(store: SurveyStore, recipe: Recipe, folder: Path) -> Iterator[tuple]:
+    """Yield the arguments of `_search`: whole chunks of the store, whoever works on them."""
+    chunk = int(store.manifest["chunk_rows"])
+    size = max(1, recipe.rows // chunk) * chunk
     for start in range(0, len(store), size):
-        part = folder / f"{start:010d}.parquet"
-        if not part.is_file():
-            rows = slice(start, min(start + size, len(store)))
-            with atomic_write(part) as handle:
-                detector(store.spectra(rows)).to_parquet(handle, index=False)
-        if progress is not None:
-            progress(min(start + size, len(store)), len(store))
-        yield part
+        stop = min(start + size, len(store))
+        yield str(store.path), start, stop, str(folder / f"{start:010d}.parquet"), recipe
+
+
+_made: dict[str, Detector] = {}
+"""The detector of the job that this process works on, by the folder of its parts."""
+
+
+def _search(path: str, start: int, stop: int, part: str, recipe: Recipe) -> tuple[str, int]:
+    """Write the table of some rows, where it is not there; return its file and the last row."""
+    file = Path(part)
+    if not file.is_file():
+        store = SurveyStore.open(path)
+        key = str(file.parent)
+        if key not in _made:
+            _made.clear()
+            _made[key] = recipe.detector(store.spectra([0]))
+        with atomic_write(file) as handle:
+            _made[key](store.spectra(slice(start, stop))).to_parquet(handle, index=False)
+    return part, stop

@@ -1,0 +1,320 @@
+"""What evidence of a second star means: a probability and a threshold, per model and survey.
+
+The evidence that single stars show for a companion they do not have comes from what the model gets
+wrong, and so differs from model to model and from survey to survey; thresholds do not transfer.
+They are therefore learned from a control set with the truth known: one half sets them, the other
+says what they do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+
+from siderea.data import Spectra
+from siderea.errors import DataError
+from siderea.models.emulator import Emulator
+from siderea.models.model_error import ModelError
+
+__all__ = [
+    "FEATURES",
+    "ModelCalibration",
+    "calibrate",
+    "default_calibration",
+    "el_badry_accepts",
+    "fingerprint",
+]
+
+Array = NDArray[np.float64]
+
+FORMAT = 1
+
+KNOTS = (0.0, 2.5, 4.0, 5.5, 7.0)
+"""Of ln(1 + Δχ²), where its weight may change."""
+
+EVIDENCE = (
+    *(f"gain_{k}" for k in range(len(KNOTS))),
+    *(f"scaled_gain_{k}" for k in range(len(KNOTS))),
+    "f_imp",
+)
+"""Features that count for a companion: their weights are not negative. A gain is a part of
+ln(1 + Δχ²) between two `KNOTS`; a scaled one that of Δχ² at S/N 50, what the model's own errors
+leave."""
+
+CONTEXT = ("log_snr", "log_vsini", "teff", "log_chi2")
+"""Features of the star: they move the threshold."""
+
+FEATURES = (*EVIDENCE, *CONTEXT)
+
+PENALTY = 1e-4
+
+EL_BADRY = (
+    (300.0, 0.225),
+    (450.0, 0.20),
+    (600.0, 0.175),
+    (750.0, 0.15),
+    (1000.0, 0.125),
+    (1500.0, 0.10),
+    (2000.0, 0.075),
+    (2500.0, 0.05),
+    (3000.0, 0.0),
+)
+"""Δχ² and the f_imp that it needs: El-Badry et al. (2018), MNRAS 476, 528, for APOGEE."""
+
+
+def features(table: pd.DataFrame) -> Array:
+    """Return `FEATURES` (N, F) of a table of `siderea.binaries.model_selection.detect_model`.
+
+    NaN where nothing was fitted.
+    """
+    gain = np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0)
+    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
+    reduced = table["chi2_binary"] / table["n_pixels"].where(table["n_pixels"] > 0)
+    columns: dict[str, Any] = {
+        **dict(zip(EVIDENCE, (*_ramps(gain), *_ramps(at_50)), strict=False)),
+        "f_imp": table["f_imp"].clip(0.0, 1.0),
+        "log_snr": np.log(table["snr"].clip(lower=1.0) / 50.0),
+        "log_vsini": np.log1p(table["single_vsini"]) - 2.0,
+        "teff": (table["single_teff"] - 5500.0) / 1000.0,
+        "log_chi2": np.log(reduced.clip(lower=0.1)).clip(upper=2.0),
+    }
+    return np.column_stack([np.asarray(columns[name], dtype=float) for name in FEATURES])
+
+
+def _ramps(gain: Array) -> list[Array]:
+    """Return the parts of ln(1 + Δχ²) between the knots."""
+    value = np.log1p(gain)
+    widths = np.diff([*KNOTS, np.inf])
+    return [np.clip(value - low, 0.0, wide) for low, wide in zip(KNOTS, widths, strict=True)]
+
+
+def fingerprint(
+    model: Emulator, spectra: Spectra, model_error: ModelError | None
+) -> dict[str, Any]:
+    """Return what a calibration holds for: digests of the model and grid, and the model error."""
+    parts = (model.mean, model.components, model.label_range)
+    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
+    grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
+    return {
+        "model": hashlib.sha256(b"".join(arrays)).hexdigest()[:16],
+        "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
+        "model_error": None
+        if model_error is None
+        else [model_error.depth, model_error.floor, [list(w) for w in model_error.excluded]],
+    }
+
+
+@dataclass(frozen=True)
+class ModelCalibration:
+    """Probability and threshold of the model channel.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Of `FEATURES`, in the logarithm of the odds.
+    intercept : float
+    threshold : float
+        Probability above which a spectrum is called binary.
+    false_positives : float
+        Share of single stars that the threshold was set for.
+    prior : float
+        Share of binaries in the control set: what the probability assumes.
+    holds_for : mapping
+        See `fingerprint`.
+    metrics : mapping
+        What the half of the control set that was held out showed.
+    """
+
+    weights: Mapping[str, float]
+    intercept: float
+    threshold: float
+    false_positives: float
+    prior: float
+    holds_for: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    def probability(self, table: pd.DataFrame) -> Array:
+        """Return the probability of a second star (N,); NaN where nothing was fitted."""
+        return np.asarray(expit(self.log_odds(table)))
+
+    def log_odds(self, table: pd.DataFrame) -> Array:
+        """Return the logarithm of the odds of a second star (N,)."""
+        weights = np.array([self.weights[name] for name in FEATURES])
+        return np.asarray(features(table) @ weights + self.intercept)
+
+    def decide(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Tell which spectra are called binary (N,)."""
+        return np.asarray(np.nan_to_num(self.probability(table)) > self.threshold)
+
+    def check(self, model: Emulator, spectra: Spectra, model_error: ModelError | None) -> None:
+        """Warn, in one line, where the calibration was made for something else."""
+        found = fingerprint(model, spectra, model_error)
+        other = [name for name, value in found.items() if self.holds_for.get(name) != value]
+        if other:
+            warnings.warn(
+                f"model channel: thresholds and probabilities were calibrated for another "
+                f"{' and '.join(name.replace('_', ' ') for name in other)}; they do not transfer: "
+                "calibrate on a control set (siderea.binaries.model_calibration.calibrate)",
+                stacklevel=2,
+            )
+
+    def to_json(self) -> str:
+        """Return the calibration as JSON."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCalibration:
+        """Make it from what `to_json` returned.
+
+        Raises
+        ------
+        DataError
+            If it is something else, or of another format.
+        """
+        try:
+            values = json.loads(text)
+            found = values.pop("format")
+            if found != FORMAT or set(values["weights"]) != set(FEATURES):
+                raise DataError(
+                    f"calibration: found format {found} with {sorted(values['weights'])}; expected "
+                    f"format {FORMAT} with {sorted(FEATURES)}"
+                )
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"calibration: not one of this package ({error})") from error
+
+
+def calibrate(
+    table: pd.DataFrame,
+    binary: ArrayLike,
+    *,
+    holds_for: Mapping[str, Any],
+    false_positives: float = 0.01,
+    prior: float | None = None,
+    rng: np.random.Generator | int = 0,
+) -> ModelCalibration:
+    """Learn threshold and probability from one half of a control set, and test on the other.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of `siderea.binaries.model_selection.detect_model`, N spectra.
+    binary : (N,) array-like of bool
+        The truth.
+    holds_for : mapping
+        See `fingerprint`.
+    false_positives : float
+        Share of single stars that may be called binary.
+    prior : float, optional
+        Share of binaries that probabilities shall assume; that of the control set by default.
+    rng : numpy.random.Generator or int
+        Of the halves.
+
+    Returns
+    -------
+    ModelCalibration
+        Its ``metrics`` are of the half that was held out: false positives, completeness, and the
+        mean error of the probability.
+
+    Raises
+    ------
+    DataError
+        If there are too few of either kind.
+    """
+    x, truth = features(table), np.asarray(binary, dtype=bool)
+    known = np.isfinite(x).all(axis=1)
+    if min((truth & known).sum(), (~truth & known).sum()) < 100:
+        raise DataError(
+            f"calibration: found {int(truth.sum())} binaries, {int((~truth).sum())} single stars; "
+            "expected 100 or more of each"
+        )
+    generator = np.random.default_rng(rng)
+    half = np.zeros(len(x), dtype=bool)
+    half[generator.permutation(len(x))[: len(x) // 2]] = True
+    learn, test = half & known, ~half & known
+    weights, intercept = _logistic(x[learn], truth[learn])
+    share = float(truth.mean())
+    assumed = share if prior is None else prior
+    shift = float(logit(assumed) - logit(share))
+    intercept += shift
+    p = expit(x @ weights + intercept)
+    threshold = float(np.quantile(p[learn & ~truth], 1.0 - false_positives, method="higher"))
+    metrics = {
+        "held_out_false_positives": float((p[test & ~truth] > threshold).mean()),
+        "held_out_completeness": float((p[test & truth] > threshold).mean()),
+        "held_out_probability_error": _calibration_error(
+            expit(logit(p[test]) - shift), truth[test]
+        ),
+        "n_single": int((test & ~truth).sum()),
+        "n_binary": int((test & truth).sum()),
+    }
+    return ModelCalibration(
+        dict(zip(FEATURES, weights.tolist(), strict=True)),
+        float(intercept),
+        threshold,
+        false_positives,
+        assumed,
+        dict(holds_for),
+        metrics,
+    )
+
+
+def _logistic(x: Array, truth: NDArray[np.bool_]) -> tuple[Array, float]:
+    """Return weights and intercept of a logistic regression; evidence counts for a companion."""
+    sign = np.where(truth, 1.0, -1.0)
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        score = sign * (x @ parameters[:-1] + parameters[-1])
+        pull = -sign * expit(-score) / len(x)
+        slope = np.r_[x.T @ pull + PENALTY * parameters[:-1], pull.sum()]
+        return float(
+            -log_expit(score).mean() + PENALTY / 2 * parameters[:-1] @ parameters[:-1]
+        ), slope
+
+    bounds = [(0.0, None) if name in EVIDENCE else (None, None) for name in FEATURES]
+    start = np.r_[np.full(len(EVIDENCE), 0.1), np.zeros(len(CONTEXT)), -2.0]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
+    return found.x[:-1], float(found.x[-1])
+
+
+def _calibration_error(p: Array, truth: NDArray[np.bool_]) -> float:
+    """Return the mean |share − probability| over ten bins of equal numbers, weighed by size."""
+    pieces = np.array_split(np.argsort(p), 10)
+    return float(sum(abs(truth[i].mean() - p[i].mean()) * i.size for i in pieces) / p.size)
+
+
+def el_badry_accepts(delta_chi2: ArrayLike, f_imp: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which evidence the published fixed table accepts (see `EL_BADRY`).
+
+    Parameters
+    ----------
+    delta_chi2, f_imp : (N,) array-like
+    """
+    gain, fraction = np.asarray(delta_chi2, dtype=float), np.asarray(f_imp, dtype=float)
+    return np.any([(gain >= g) & (fraction >= f) for g, f in EL_BADRY], axis=0)
+
+
+@lru_cache(maxsize=2)
+def default_calibration(model_error: bool = False) -> ModelCalibration:
+    """Return the calibration that is shipped: for the shipped emulator on GALAH's common grid.
+
+    Parameters
+    ----------
+    model_error : bool
+        That for fits with `siderea.models.model_error.LTE`.
+    """
+    name = "galah_lte" if model_error else "galah"
+    path = files("siderea.binaries").joinpath(f"data/model_{name}.json")
+    return ModelCalibration.from_json(path.read_text(encoding="utf-8"))
