@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/siderea demo --output demo
-	@echo "Open demo/report.html in a browser."
+	@echo "Open demo/report.html in a browser, or run: $(BIN)/siderea explore demo/demo.siderea"
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks

@@ -21,6 +21,9 @@ def test_the_demo_goes_through_the_whole_job(shown):
     assert store.products == (
         "class_detections",
         "classes",
+        "detections_ccf",
+        "detections_combined",
+        "detections_model",
         "pca",
         "pca_features",
         "truth",
@@ -49,13 +52,29 @@ def test_what_is_wrong_in_the_files_is_found_by_the_ingest(shown):
         assert (((flags & int(flag)) > 0) == there).all()
 
 
-def test_the_report_shows_classes_light_curves_and_labels(shown):
+def test_the_report_shows_every_part(shown):
     folder, result = shown
     page = result.report.read_text(encoding="utf-8")
-    for title in ("Classes", "Eclipsing binaries", "Labels from photometry"):
+    for title in (
+        "Classes",
+        "Binaries",
+        "Eclipsing binaries",
+        "Labels from photometry",
+        "The Milky Way",
+    ):
         assert f"<h2>{title}</h2>" in page
     assert (folder / "lightcurves" / "lightcurves.parquet").is_file()
     assert (folder / "photometry_model.safetensors").is_file()
+    assert (folder / "milky_way" / "map" / "gradients.csv").is_file()
+
+
+def test_the_binaries_that_it_finds_are_binaries(shown):
+    store = SurveyStore.open(shown[1].store)
+    truth = store.product("truth").set_index("id")
+    called = store.product("detections_combined").set_index("id")["is_binary"]
+    single = truth.index[(truth["n_stars"] == 1) & (truth["class"] == "NOR")]
+    binary = truth.index[truth["n_stars"] > 1]
+    assert called[binary].mean() > 0.25 > 0.1 > called[single].mean()
 
 
 def test_a_second_demo_replaces_the_first(shown):

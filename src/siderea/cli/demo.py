@@ -15,13 +15,14 @@ def run(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the survey.")] = 1,
 ) -> None:
-    """Simulate a survey of the Milky Way, ingest its files, map and classify it, write a report.
+    """Simulate a survey of the Milky Way; ingest, map, classify it, find binaries; write a report.
 
     Its binaries, fast rotators, emission-line, carbon and lithium stars and spoiled spectra are all
     known (product truth). Every step is the call that a real survey goes through.
-    Beside them: eclipsing light curves fitted and grouped, labels from colours.
+    Beside them: eclipsing light curves fitted and grouped; labels from colours, distances and the
+    metallicity of a mock Milky Way.
 
-    Memory: below 1 GiB. Time: about a minute for 400 stars on two cores.
+    Memory: MEMORY. Time: TIME for 400 stars on two cores.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.demo import demo
@@ -29,3 +30,4 @@ def run(
     with bar("Demo") as progress:
         result = demo(output, n_stars=stars, seed=seed, progress=progress)
     typer.echo(f"store:  {result.store}\nreport: {result.report}")
+    typer.echo(f"explore it: siderea explore {result.store}")

@@ -15,11 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from siderea.binaries.map_candidates import LEAST
 from siderea.errors import StoreError
 from siderea.io.galah_format import CCD_GRIDS, write_ccd
 from siderea.io.store import SurveyStore
 from siderea.pipelines import lightcurves, photometry
 from siderea.pipelines.classify import classify
+from siderea.pipelines.compare import COMBINED, compare
+from siderea.pipelines.detect import ModelRecipe, detect, detect_ccf
+from siderea.pipelines.detect_map import BINARY_CLASSES, detect_map
 from siderea.pipelines.distances import distances
 from siderea.pipelines.embed import embed
 from siderea.pipelines.galactic_map import MapSettings, galactic_map
@@ -87,7 +91,7 @@ def demo(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> DemoResult:
-    """Simulate, ingest, map, classify, report; fit light curves, train on colours.
+    """Simulate, ingest, map, classify, find binaries; light curves; colours to the Galaxy; report.
 
     Parameters
     ----------
@@ -123,10 +127,11 @@ def demo(
     embed(store, method="pca", colour="teff", progress=progress)
     embed(store, method="tsne", colour="teff", progress=progress)
     embed(store, method="tsne", name="tsne_classes", colour="class", progress=progress)
+    labels = _labels_of_a_person(known, files)
     if len(known) >= ENOUGH_TO_COMPARE:
-        labels = _labels_of_a_person(known, files)
         classify(store, map_name="tsne", labels=labels, progress=progress)
     sections = [
+        *_binaries(store, labels, progress),
         *_light_curves(output, seed),
         *_photometry(output, seed),
         *_milky_way(output, seed),
@@ -145,6 +150,34 @@ def _labels_of_a_person(truth: pd.DataFrame, files: Path) -> Path | None:
     path = files / "classes_by_eye.csv"
     truth.loc[truth.index % 4 == 0, ["id", "class"]].to_csv(path, index=False)
     return path
+
+
+def _binaries(store: Path, labels: Path | None, progress: Progress | None) -> list[Section]:
+    """Search for binaries by every channel; show which of the true ones each finds."""
+    detect_ccf(store, progress=progress)
+    detect(store, ModelRecipe(), progress=progress)
+    if labels is not None and _binaries_of(labels) >= LEAST:
+        detect_map(store, map_name="tsne", labels=labels)
+    result = compare(store)
+    plane = next((path for path in result.figures if path.stem == "compare_plane"), None)
+    if plane is None:  # no binary in the sample
+        return []
+    opened = SurveyStore.open(store)
+    truth = opened.product("truth").set_index("id")
+    called = opened.product(COMBINED).set_index("id")["is_binary"].reindex(truth.index)
+    wrong, peculiar = called & (truth["n_stars"] == 1), truth["class"] != "NOR"
+    caption = (
+        f"The binaries of the sample by their true velocity difference and light, and who finds "
+        f"them: {', '.join(result.channels)}. All channels together call {result.n_found} stars "
+        f"binary; {int(wrong.sum())} of these are single, {int((wrong & peculiar).sum())} of them "
+        "peculiar or spoiled: spectra that no model of normal stars fits."
+    )
+    return [Section("Binaries", plane, caption)]
+
+
+def _binaries_of(labels: Path) -> int:
+    """Return how many spectra somebody called binary."""
+    return int(pd.read_csv(labels)["class"].isin(BINARY_CLASSES).sum())
 
 
 def _light_curves(output: Path, seed: int) -> list[Section]:
