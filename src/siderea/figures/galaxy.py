@@ -64,7 +64,7 @@ def plane_figure(
     width, height = x[rows.stop] - x[rows.start], y[columns.stop] - y[columns.start]
     side = 4.4
     figure = Figure(
-        figsize=(2 * side + 1.4, float(np.clip(side * height / width, 2.4, 9.0)) + 0.8),
+        figsize=(2 * side + 0.4, float(np.clip(side * height / width, 2.4, 9.0)) + 1.5),
         layout="constrained",
     )
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -80,7 +80,8 @@ def plane_figure(
             vmin=low,
             vmax=high,
         )
-        figure.colorbar(mesh, ax=axes, label=text, shrink=0.9)
+        # below: an image of equal aspect is narrower or lower than its place, a bar beside is not
+        figure.colorbar(mesh, ax=axes, label=text, location="bottom", shrink=0.8, aspect=30)
         axes.set(xlabel=LABELS.get(name_x, name_x), aspect="equal")
         _mark_sun(axes, sun)
     left.set(ylabel=LABELS.get(name_y, name_y), title=title)
@@ -253,4 +254,4 @@ def _window(value: NDArray, edges: NDArray) -> slice:
 def _mark_sun(axes: Axes, sun: tuple[float, float] | None) -> None:
     if sun is not None:
         axes.plot(*sun, marker="o", color="white", markeredgecolor="black", markersize=5)
-        axes.annotate("Sun", sun, (4, 4), textcoords="offset points", fontsize=7)
+        axes.annotate("Sun", sun, (6, 0), textcoords="offset points", fontsize=7, va="center")
