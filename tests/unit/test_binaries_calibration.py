@@ -76,6 +76,18 @@ def test_more_evidence_never_lowers_the_probability(learned):
     assert (learned.probability(clearer) >= learned.probability(table)).all()
 
 
+def test_what_two_stars_do_not_explain_does_not_count_for_a_second():
+    rng = np.random.default_rng(9)
+    table, binary = model_table(rng)
+    table["chi2_binary"] *= np.where(binary, rng.lognormal(0.5, 0.3, len(table)), 1.0)
+    learned = calibrate(table, binary, holds_for={}, rng=1)  # bad fits are binaries in this one
+    assert learned.weights["log_chi2"] <= 0
+    good = table.assign(delta_chi2=150.0, f_imp=0.2, chi2_binary=8000.0)
+    poor = good.assign(chi2_binary=13 * 8000.0)
+    assert (learned.probability(poor) < learned.probability(good)).all()
+    assert learned.decide(good).mean() > learned.decide(poor).mean()
+
+
 def test_a_prior_moves_probabilities_not_the_order():
     table, binary = model_table(np.random.default_rng(5))
     rare = calibrate(table, binary, holds_for={}, prior=0.05, rng=1)

@@ -54,7 +54,8 @@ ln(1 + Δχ²) between two `KNOTS`; a scaled one that of Δχ² at S/N 50, what 
 leave."""
 
 CONTEXT = ("log_snr", "log_vsini", "teff", "log_chi2")
-"""Features of the star: they move the threshold."""
+"""Features of the star: they move the threshold. What two stars do not explain (``log_chi2``) never
+counts for a second one: a control set of normal stars would teach that it does."""
 
 FEATURES = (*EVIDENCE, *CONTEXT)
 
@@ -77,11 +78,14 @@ EL_BADRY = (
 def features(table: pd.DataFrame) -> Array:
     """Return `FEATURES` (N, F) of a table of `siderea.binaries.model_selection.detect_model`.
 
-    NaN where nothing was fitted.
+    NaN where nothing was fitted. Where even two stars leave more χ² than the errors allow, the gain
+    is worth as much less (a quasi-likelihood): an emission line or a molecule that the model does
+    not know makes Δχ² of hundreds, and no binary.
     """
     gain = np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0)
-    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
     reduced = table["chi2_binary"] / table["n_pixels"].where(table["n_pixels"] > 0)
+    gain = gain / np.maximum(reduced.to_numpy(dtype=float), 1.0)
+    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
     columns: dict[str, Any] = {
         **dict(zip(EVIDENCE, (*_ramps(gain), *_ramps(at_50)), strict=False)),
         "f_imp": table["f_imp"].clip(0.0, 1.0),
@@ -283,10 +287,17 @@ def _logistic(x: Array, truth: NDArray[np.bool_]) -> tuple[Array, float]:
             -log_expit(score).mean() + PENALTY / 2 * parameters[:-1] @ parameters[:-1]
         ), slope
 
-    bounds = [(0.0, None) if name in EVIDENCE else (None, None) for name in FEATURES]
+    bounds = [_bounds(name) for name in FEATURES]
     start = np.r_[np.full(len(EVIDENCE), 0.1), np.zeros(len(CONTEXT)), -2.0]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
     return found.x[:-1], float(found.x[-1])
+
+
+def _bounds(name: str) -> tuple[float | None, float | None]:
+    """Return the ends of a feature's weight."""
+    if name in EVIDENCE:
+        return 0.0, None
+    return None, 0.0 if name == "log_chi2" else None
 
 
 def _calibration_error(p: Array, truth: NDArray[np.bool_]) -> float:
