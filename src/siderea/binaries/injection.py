@@ -84,7 +84,7 @@ class Injections:
     Examples
     --------
     >>> injected = Injections(1024, seed=1).stars(0, 1024)
-    >>> 60 < (injected["n_stars"] == 2).sum() < 140
+    >>> bool(60 < (injected["n_stars"] == 2).sum() < 140)
     True
     """
 

@@ -33,7 +33,7 @@ _ENUMERATIONS = {
     ("catalogue", "lightcurve_flags"): "lightcurves.quality:LightCurveFlag",
     ("classes", "flags"): "flags:SpectrumFlag",
     ("classes", "class_flags"): "classify.propagation:ClassFlag",
-    ("detections_ccf", "flags"): "binaries.detect:DetectionFlag",
+    ("detections_ccf", "flags"): "binaries.detection_table:DetectionFlag",
     ("detections_model", "flags"): "binaries.model_selection:ModelFlag",
     ("truth", "flags"): "flags:SpectrumFlag",
 }
