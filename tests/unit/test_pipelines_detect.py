@@ -87,14 +87,16 @@ def test_the_command_says_what_was_found(monkeypatch, tmp_path):
 
     asked = {}
 
-    def searched(store, **options):
-        asked.update(options, store=store)
+    def searched(store, recipe, **options):
+        asked.update(options, store=store, recipe=recipe)
         return DetectResult("detections_ccf", tmp_path / "d.parquet", 600, 599, 300)
 
-    monkeypatch.setattr("siderea.pipelines.detect.detect_ccf", searched)
+    monkeypatch.setattr("siderea.pipelines.detect.detect", searched)
     app = typer.Typer()
     app.command()(detect.run)
-    result = CliRunner().invoke(app, [str(tmp_path), "--method", "ccf", "--max-velocity", "150"])
+    options = ["--method", "ccf", "--max-velocity", "150", "--jobs", "2", "--scheduler", "tcp://x:1"]
+    result = CliRunner().invoke(app, [str(tmp_path), *options])
     assert result.exit_code == 0, result.output
     assert "300 show more than one star" in result.output
-    assert asked["max_velocity"] == 150.0
+    assert asked["recipe"].max_velocity == 150.0
+    assert (asked["jobs"], asked["scheduler"]) == (2, "tcp://x:1")
