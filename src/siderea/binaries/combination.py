@@ -43,7 +43,8 @@ CHANNELS = ("ccf", "map", "model")
 
 INDEPENDENT = ("photometric", "astrometric")
 """Channels of the catalogue. Given that a star is single they know nothing of its spectrum: how
-much likelier a binary their probability makes it than the sample's mean multiplies the odds."""
+much likelier a binary their probability makes it than the sample's mean multiplies the odds. What
+they do not see counts for nothing: no excess is no evidence against a faint companion."""
 
 LARGEST_ALONE = 3.0
 """Of the logarithm of that factor."""
@@ -231,7 +232,7 @@ def _factor(table: pd.DataFrame) -> Array:
     if not np.isfinite(p).any():
         return np.zeros(p.size)
     added = logit(p) - logit(np.nanmean(p))
-    return np.clip(np.nan_to_num(added), -LARGEST_ALONE, LARGEST_ALONE)
+    return np.clip(np.nan_to_num(added), 0.0, LARGEST_ALONE)
 
 
 def _joined(mask: NDArray[np.bool_], names: Sequence[str]) -> NDArray[np.object_]:
