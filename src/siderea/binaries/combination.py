@@ -218,8 +218,9 @@ class Combination:
         """
         try:
             values = json.loads(text)
-            if values.pop("format") != FORMAT:
-                raise DataError(f"combination: another format than {FORMAT}")
+            given = values.pop("format")
+            if given != FORMAT:
+                raise DataError(f"combination: found format {given}; expected {FORMAT}")
             weighings = [Weighing.of(one) for one in values.pop("weighings")]
             return cls(tuple(weighings), **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
