@@ -13,7 +13,6 @@ emulator, at labels that the fit does not know: what the model gets wrong of nat
 
 import argparse
 import time
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +21,7 @@ import pandas as pd
 
 from siderea.binaries.combination import Combination, combine, score
 from siderea.binaries.compare import at_false_positives, summary
-from siderea.binaries.injection import InjectionSettings, light_ratio, mistaken
+from siderea.binaries.injection import InjectionSettings, light_ratio
 from siderea.binaries.model_calibration import (
     ModelCalibration,
     calibrate,
@@ -53,22 +52,6 @@ NATURE = ModelError(depth=0.2, floor=0.01)
 stars (rms .015 to .05, see RESULTS.md) are about twice what `LTE` makes of their lines."""
 
 
-@dataclass(frozen=True)
-class Mistaken(ModelRecipe):
-    """The model channel on spectra whose lines are off by what the model error says."""
-
-    path: str = ""
-    seed: int = ERRORS
-
-    def parameters(self):
-        return super().parameters() | {"mistaken": [self.seed, NATURE.depth, NATURE.floor]}
-
-    def detector(self, example):
-        inner = super().detector(example)
-        teff = SurveyStore.open(self.path).product("truth").set_index("id")["teff"]
-        return lambda s: inner(mistaken(s, teff.reindex(s.ids).to_numpy(), NATURE, seed=self.seed))
-
-
 def progress(word):
     def update(done, total):
         if done == total:
@@ -77,7 +60,7 @@ def progress(word):
     return update
 
 
-def control(folder: Path, stars: int, stars_lte: int, jobs: int) -> None:
+def control(folder: Path, stars: int, jobs: int) -> None:
     """Make, search and learn from the control sets; write what is shipped."""
     store = inject(folder / "mcal.siderea", InjectionRecipe(stars, 101, CONTROL), jobs=jobs)
     search(store, jobs=jobs, report=progress)
@@ -88,14 +71,6 @@ def control(folder: Path, stars: int, stars_lte: int, jobs: int) -> None:
     tables["model"]["probability"] = plain.probability(tables["model"])
     tables["model"]["is_binary"] = plain.decide(tables["model"])
     ship(SHIPPED / "combination_galah.json", combined(tables, binary))
-    path = folder / "mlte.siderea"
-    store = inject(path, InjectionRecipe(stars_lte, 102, CONTROL), jobs=jobs)
-    if "detections_model" not in store.products:
-        recipe = Mistaken(model_error=LTE, path=str(path))
-        detect(path, recipe, jobs=jobs, progress=progress("model, wrong lines"))
-    truth = store.product("truth")
-    lte = learned(store.product("detections_model"), truth["n_stars"].to_numpy() > 1, LTE)
-    ship(SHIPPED / "model_galah_lte.json", lte)
 
 
 def learned(table, binary, error) -> ModelCalibration:
@@ -247,8 +222,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.what == "calibrate":
-        stars = options.stars or 4096
-        control(options.folder, stars, stars // 2, options.jobs)
+        control(options.folder, options.stars or 4096, options.jobs)
     elif options.what == "table":
         table(options.folder, options.stars or 20_480, options.jobs)
     elif options.what == "real":

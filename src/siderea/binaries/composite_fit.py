@@ -4,7 +4,9 @@ f(λ) = c_a(λ) Σₖ ℓₖ(λ) nₖ(λ; vₖ): normalised spectra n weighed wi
 ℓₖ ∝ Rₖ² Cₖ(λ) with the continua C of the emulator. Companions follow from the first star's labels
 and the mass ratio by isochrones (`Companions`); one star is the case q = 1 at equal velocities, so
 χ² of two stars is never above that of one. c_a is a polynomial per arm that is near 1: what the
-normalisation of data leaves. It enters linearly and is projected out of every step.
+normalisation of data leaves. Added to it, Σⱼ bⱼ ∂ʲf/∂vʲ, j = 1 to 4, per arm: an arm's wavelengths
+and the shape of its line profile (resolution differs between fibres; macroturbulence is not of one
+form) are not known exactly. Both enter linearly and are projected out of every step.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ DEGREE = 3
 
 CONTINUUM_ERROR = 0.02
 """Standard deviation of its coefficients, beyond the 1."""
+
+PROFILE_ERRORS = (0.3, 2.0, 3.0, 10.0)
+"""Standard deviations of the bⱼ, (km/s)ʲ: an arm's wavelengths to .3 km/s, its resolution to a
+tenth (½ Δσ²), skewness and kurtosis (κ₃/6, κ₄/24) as rotation and macroturbulence differ in."""
 
 EDGE = 10
 """Pixels at either end of an arm that do not count: normalisation is worst there."""
@@ -168,6 +174,9 @@ class CompositeFitter:
         self.bank, self.companions = bank, companions
         x = np.linspace(-1, 1, bank.n_pixels)
         self._design = chebvander(x, DEGREE).T.astype(np.float32)
+        width = 2 * bank.pixel
+        profile = [error / width**j for j, error in enumerate(PROFILE_ERRORS, 1)]
+        self._prior = np.array([CONTINUUM_ERROR] * (DEGREE + 1) + profile) ** -2.0
 
     def bounds(self, n_stars: int) -> tuple[Array, Array]:
         """Return the lowest and highest parameters (D,)."""
@@ -185,10 +194,16 @@ class CompositeFitter:
             model, _ = self._composite(theta[rows])
             root = data.root[rows]
             _, _, gram = self._gram(model, np.empty((len(model), 0)), data.flux[rows], root)
-            inverse = np.linalg.solve(gram[:, :, :-1, :-1], gram[:, :, :-1, -1:])[..., 0]
-            smooth = 1.0 + np.einsum("nak,kq->naq", inverse, self._design)
-            out[rows] = model * smooth
+            found = np.linalg.solve(gram[:, :, :-1, :-1], gram[:, :, :-1, -1:])[..., 0]
+            smooth = 1.0 + np.einsum("nak,kq->naq", found[..., : DEGREE + 1], self._design)
+            profile = np.einsum("naj,najq->naq", found[..., DEGREE + 1 :], _derivatives(model))
+            out[rows] = model * smooth + profile
         return out
+
+    def model(self, theta: Array) -> NDArray[np.float32]:
+        """Return the models (N, A, Q) with a continuum of 1 and the profile of the bank."""
+        starts = range(0, len(theta), BATCH)
+        return np.concatenate([self._composite(theta[s : s + BATCH])[0] for s in starts])
 
     def evaluate(self, theta: Array, data: Observed) -> Point:
         """Return χ² and its derivatives at parameters (N, D)."""
@@ -320,17 +335,19 @@ class CompositeFitter:
     def _gram(
         self, model: NDArray, slopes: NDArray, flux: NDArray, root: NDArray
     ) -> tuple[Point, Array, Array]:
-        """Return the point with the continuum projected out, and the continuum's own system."""
-        n, d, k = len(model), slopes.shape[1], DEGREE + 1
+        """Return the point with continuum and profile projected out, and their own system."""
+        n, d, k = len(model), slopes.shape[1], len(self._prior)
         columns = np.empty((n, model.shape[1], d + k + 1, model.shape[2]), dtype=np.float32)
         weighted = root * model
         if d:
             np.multiply(slopes.transpose(0, 2, 1, 3), root[:, :, None], out=columns[:, :, :d])
-        np.multiply(weighted[:, :, None], self._design, out=columns[:, :, d : d + k])
+        first = d + DEGREE + 1
+        np.multiply(weighted[:, :, None], self._design, out=columns[:, :, d:first])
+        np.multiply(_derivatives(model), root[:, :, None], out=columns[:, :, first : d + k])
         np.subtract(root * flux, weighted, out=columns[:, :, -1])
         gram = (columns @ columns.transpose(0, 1, 3, 2)).astype(np.float64)
         own = slice(d, d + k)
-        gram[:, :, own, own] += np.eye(k) / CONTINUUM_ERROR**2
+        gram[:, :, own, own] += np.diag(self._prior)
         keep = [*range(d), d + k]
         cross = gram[:, :, own, :][..., keep]
         left = gram[:, :, keep][..., keep]
@@ -339,6 +356,17 @@ class CompositeFitter:
         ).sum(axis=1)
         point = Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
         return point, cross, gram[:, :, d:, d:]
+
+
+def _derivatives(model: NDArray) -> NDArray[np.float32]:
+    """Return the first four differences (N, A, 4, Q) of models (N, A, Q), per pixel."""
+    out = np.zeros((*model.shape[:2], len(PROFILE_ERRORS), model.shape[2]), dtype=np.float32)
+    out[:, :, 0, 1:-1] = 0.5 * (model[:, :, 2:] - model[:, :, :-2])
+    out[:, :, 1, 1:-1] = model[:, :, 2:] - 2.0 * model[:, :, 1:-1] + model[:, :, :-2]
+    for j in (2, 3):  # second differences of the first and the second
+        before = out[:, :, j - 2]
+        out[:, :, j, 2:-2] = before[:, :, 3:-1] - 2.0 * before[:, :, 2:-2] + before[:, :, 1:-3]
+    return out
 
 
 def _step(

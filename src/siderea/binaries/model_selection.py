@@ -17,15 +17,23 @@ from siderea.binaries.companions import Companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
 from siderea.binaries.composite_search import CompositeSearch, Found
 from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
 from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import ModelError
 
-__all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction"]
+__all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction", "measured"]
 
 CHUNK = 96
 """Spectra fitted together."""
+
+PIECE = 64
+"""Binned pixels of a piece of spectrum: several lines."""
+
+NEAR_EDGE = 0.02
+"""A single star nearer to the ends of the model's temperatures, as a share of their range, may lie
+beyond them: the model cannot judge it."""
 
 MIN_PIXELS = 500
 """Good binned pixels below which nothing is fitted."""
@@ -40,6 +48,7 @@ class ModelFlag(IntFlag):
     AT_BOUND = 4  #: the single star is at the edge of the model: another kind of star, perhaps
     POOR_FIT = 8  #: even two stars leave twice the χ² that the errors allow
     FAINT = 16  #: the companion gives less than 2 % of the light: its parameters mean little
+    BEYOND = 32  #: as hot or cool as the model goes, or beyond: not judged, no probability
 
 
 class ModelDetector:
@@ -56,8 +65,11 @@ class ModelDetector:
     model_error : ModelError, optional
         What the model gets wrong of itself, such as `siderea.models.model_error.LTE`; the noise is
         all there is by default.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong: for real spectra of GALAH
+        `siderea.binaries.survey_correction.default_correction`.
     calibration : ModelCalibration, optional
-        Of thresholds and probability; the shipped one for the model error by default.
+        Of thresholds and probability; by default the shipped one, with a correction that of GALAH.
     companions : Companions, optional
         Of the shipped isochrones by default.
     """
@@ -69,6 +81,7 @@ class ModelDetector:
         *,
         n_stars: int = 2,
         model_error: ModelError | None = None,
+        correction: SurveyCorrection | None = None,
         calibration: ModelCalibration | None = None,
         companions: Companions | None = None,
     ) -> None:
@@ -76,11 +89,15 @@ class ModelDetector:
             raise DataError(f"n_stars: found {n_stars}; expected 2 or 3")
         chosen = model if model is not None else load_default()
         self.search = CompositeSearch(
-            chosen, spectra, companions=companions, model_error=model_error
+            chosen,
+            spectra,
+            companions=companions,
+            model_error=model_error,
+            correction=correction,
         )
         self.n_stars = n_stars
-        self.calibration = calibration or default_calibration(model_error is not None)
-        self.calibration.check(chosen, spectra, model_error)
+        self.calibration = calibration or default_calibration(correction is not None)
+        self.calibration.check(chosen, spectra, model_error, correction)
 
     def __call__(self, spectra: Spectra) -> pd.DataFrame:
         """Return the table of detections, see `detect_model`."""
@@ -95,7 +112,7 @@ class ModelDetector:
         data = Observed.of(spectra, self.search.bank)
         enough = data.n_pixels >= MIN_PIXELS
         rows = np.flatnonzero(enough)
-        values = _measured(self.search, self.search(spectra[rows], n_stars=self.n_stars))
+        values = measured(self.search, self.search(spectra[rows], n_stars=self.n_stars))
         table = pd.DataFrame({"id": spectra.ids})
         for name, column in values.items():
             missing = 0 if column.dtype.kind == "i" else np.nan
@@ -106,7 +123,7 @@ class ModelDetector:
         return table
 
 
-def _measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
+def measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
     """Return the columns of spectra that were fitted."""
     data, (one, two, *more) = found.data, found.fits
     n_pixels = data.n_pixels.astype(np.int64)
@@ -117,6 +134,7 @@ def _measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
         "chi2_binary": two.chi2,
         "delta_chi2": one.chi2 - two.chi2,
         "f_imp": improvement_fraction(data, single, binary),
+        "gain_significance": gain_significance(data, single, binary),
         "delta_bic": one.chi2 - two.chi2 - 3 * ln_n,
         "n_pixels": n_pixels,
         "snr": _signal_to_noise(data),
@@ -146,6 +164,32 @@ def improvement_fraction(data: Observed, single: NDArray, binary: NDArray) -> ND
     top = (better * data.root).sum(axis=(1, 2), dtype=float)
     change = (np.abs(single - binary) * data.root).sum(axis=(1, 2), dtype=float)
     return np.divide(top, change, out=np.zeros_like(top), where=change > 1e-3)
+
+
+def gain_significance(data: Observed, single: NDArray, binary: NDArray) -> NDArray[np.float64]:
+    """Return the gain of the pair in units of its own scatter between pieces of the spectrum.
+
+    t = Σ g / √(B var g), g the gain in χ² of each of B pieces of some 6 Å. A second star improves
+    nearly all of them; lines that the model has wrong improve some and spoil others, and emission,
+    lithium or a residue of the sky a few. Were noise all, t² = Δχ²/4 about.
+
+    Parameters
+    ----------
+    data : Observed
+    single, binary : (N, A, Q) ndarray
+        Models.
+    """
+    gain = data.root**2 * ((single - data.flux) ** 2 - (binary - data.flux) ** 2)
+    n, arms, size = gain.shape
+    whole = size // PIECE * PIECE
+    shape = (n, arms * (whole // PIECE), PIECE)
+    pieces = gain[:, :, :whole].reshape(shape).sum(axis=2, dtype=float)
+    seen = (data.root[:, :, :whole] > 0).reshape(shape).sum(axis=2) > PIECE // 4
+    number = np.maximum(seen.sum(axis=1), 2)
+    mean = np.where(seen, pieces, 0.0).sum(axis=1) / number
+    variance = np.where(seen, (pieces - mean[:, None]) ** 2, 0.0).sum(axis=1) / (number - 1)
+    scatter = np.sqrt(number * variance)
+    return np.divide(number * mean, scatter, out=np.zeros(n), where=scatter > 1e-6)
 
 
 def _signal_to_noise(data: Observed) -> NDArray[np.float64]:
@@ -199,8 +243,11 @@ def _flags(
     low, high = fitter.bounds(1)
     margin = 1e-6 * (high - low)
     at = (one.theta[:, :3] <= (low + margin)[:3]) | (one.theta[:, :3] >= (high - margin)[:3])
+    reach = NEAR_EDGE * (high[0] - low[0])
+    hot_or_cool = (one.theta[:, 0] < low[0] + reach) | (one.theta[:, 0] > high[0] - reach)
     flags = np.where(one.converged & two.converged, 0, int(ModelFlag.NOT_CONVERGED))
     flags |= np.where(at.any(axis=1), int(ModelFlag.AT_BOUND), 0)
+    flags |= np.where(hot_or_cool, int(ModelFlag.BEYOND), 0)
     flags |= np.where(two.chi2 > 2.0 * n_pixels, int(ModelFlag.POOR_FIT), 0)
     flags |= np.where(flux_ratio < 0.02, int(ModelFlag.FAINT), 0)
     return np.asarray(flags, dtype=np.int64)
@@ -212,6 +259,7 @@ def detect_model(
     *,
     n_stars: int = 2,
     model_error: ModelError | None = None,
+    correction: SurveyCorrection | None = None,
     calibration: ModelCalibration | None = None,
 ) -> pd.DataFrame:
     """Find spectra of two stars by fitting one star and two.
@@ -225,8 +273,10 @@ def detect_model(
     n_stars : {2, 3}
         3 fits triples too.
     model_error : ModelError, optional
-        What the model gets wrong of itself: for real spectra
-        `siderea.models.model_error.LTE`.
+        What the model gets wrong of itself, where no correction is known of a survey:
+        `siderea.models.model_error.LTE`. Its excluded windows hold with a correction too.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong: see `ModelDetector`.
     calibration : ModelCalibration, optional
         The shipped one by default; one that was made for another model or grid says so.
 
@@ -234,11 +284,11 @@ def detect_model(
     -------
     pandas.DataFrame
         N rows: ``id``, ``chi2_single``, ``chi2_binary``, ``delta_chi2``, ``f_imp``
-        (`improvement_fraction`), ``delta_bic`` (of single minus binary, positive for two),
-        ``n_pixels`` (pairs of pixels), ``snr``, ``single_<label>``, ``binary_<parameter>`` and
-        their ``_err``, ``q``, ``dv`` (second minus first, km/s), ``flux_ratio``, ``flags``
-        (`ModelFlag`), ``probability`` and ``is_binary``. With three stars also ``chi2_triple``,
-        ``delta_bic_triple``, ``triple_<parameter>``.
+        (`improvement_fraction`), ``gain_significance`` (of the same name), ``delta_bic`` (of single
+        minus binary, positive for two), ``n_pixels`` (pairs of pixels), ``snr``,
+        ``single_<label>``, ``binary_<parameter>`` and their ``_err``, ``q``, ``dv`` (second minus
+        first, km/s), ``flux_ratio``, ``flags`` (`ModelFlag`), ``probability`` and ``is_binary``.
+        With three stars also ``chi2_triple``, ``delta_bic_triple``, ``triple_<parameter>``.
 
     Raises
     ------
@@ -250,6 +300,11 @@ def detect_model(
     El-Badry et al. (2018), MNRAS 473, 5043 (method); MNRAS 476, 528 (f_imp).
     """
     detector = ModelDetector(
-        spectra, model, n_stars=n_stars, model_error=model_error, calibration=calibration
+        spectra,
+        model,
+        n_stars=n_stars,
+        model_error=model_error,
+        correction=correction,
+        calibration=calibration,
     )
     return detector(spectra)

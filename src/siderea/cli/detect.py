@@ -28,6 +28,8 @@ class Method(StrEnum):
 class Errors(StrEnum):
     """What the model is taken to get wrong."""
 
+    auto = "auto"
+    survey = "survey"
     lte = "lte"
     none = "none"
 
@@ -43,8 +45,13 @@ def run(
     ] = 6.0,
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
     model_error: Annotated[
-        Errors, typer.Option(help="model: weigh what LTE gets wrong of real stars, or nothing.")
-    ] = Errors.lte,
+        Errors,
+        typer.Option(
+            help="model: correct and weigh what it gets wrong of real stars (survey: as learned "
+            "by siderea calibrate, else as shipped for GALAH; lte: as any LTE model), or nothing "
+            "(none). auto: survey for real spectra, none for simulated ones."
+        ),
+    ] = Errors.auto,
     map_name: Annotated[str, typer.Option("--map", help="map: the map that is used.")] = "tsne",
     labels: Annotated[
         Path | None,
@@ -77,7 +84,7 @@ def run(
     elif method is Method.map:
         result = detect_map(store, map_name=map_name, labels=labels)
     else:
-        recipe = _recipe(method, max_velocity, significance, triples, model_error)
+        recipe = _recipe(store, method, max_velocity, significance, triples, model_error)
         with bar(f"Searching ({method.value})") as progress:
             result = detect(store, recipe, jobs=jobs, scheduler=scheduler, progress=progress)
     typer.echo(f"{result.n_searched} of {result.n_spectra} spectra searched")
@@ -85,13 +92,16 @@ def run(
 
 
 def _recipe(
-    method: Method, max_velocity: float, significance: float, triples: bool, errors: Errors
+    store: Path,
+    method: Method,
+    max_velocity: float,
+    significance: float,
+    triples: bool,
+    errors: Errors,
 ) -> Recipe:
     from siderea.binaries.detect import CCFSettings
-    from siderea.models.model_error import LTE
-    from siderea.pipelines.detect import CCFRecipe, ModelRecipe
+    from siderea.pipelines.detect import CCFRecipe, model_recipe
 
     if method is Method.ccf:
         return CCFRecipe(CCFSettings(significance=significance), max_velocity)
-    weighed = LTE if errors is Errors.lte else None
-    return ModelRecipe(n_stars=3 if triples else 2, model_error=weighed)
+    return model_recipe(store, n_stars=3 if triples else 2, errors=errors.value)

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,24 @@ from numpy.typing import NDArray
 from siderea.binaries.detect import CCFDetector, CCFSettings
 from siderea.binaries.model_calibration import ModelCalibration, default_calibration
 from siderea.binaries.model_selection import ModelDetector
+from siderea.binaries.survey_correction import SurveyCorrection, default_correction
 from siderea.data import Spectra
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
-from siderea.models.model_error import ModelError
+from siderea.models.model_error import LTE, ModelError
+from siderea.pipelines.calibrate import own_calibration
 from siderea.pipelines.scheduler import results
 
-__all__ = ["CCFRecipe", "DetectResult", "Detector", "ModelRecipe", "Recipe", "detect", "detect_ccf"]
+__all__ = [
+    "CCFRecipe",
+    "DetectResult",
+    "Detector",
+    "ModelRecipe",
+    "Recipe",
+    "detect",
+    "detect_ccf",
+    "model_recipe",
+]
 
 Detector = Callable[[Spectra], pd.DataFrame]
 Progress = Callable[[int, int], None]
@@ -112,24 +123,28 @@ class ModelRecipe:
         Stars of the largest fit.
     model_error : ModelError, optional
         What the model gets wrong of itself; the noise is all there is by default.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong.
     calibration : ModelCalibration, optional
         The shipped one by default.
     """
 
     n_stars: int = 2
     model_error: ModelError | None = None
+    correction: SurveyCorrection | None = None
     calibration: ModelCalibration | None = None
     method: str = field(default="model", init=False)
     rows: int = field(default=256, init=False)
 
     def parameters(self) -> dict[str, Any]:
         """See `Recipe`."""
-        chosen = self.calibration or default_calibration(self.model_error is not None)
+        chosen = self.calibration or default_calibration(self.correction is not None)
         digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
         error = None if self.model_error is None else asdict(self.model_error)
         return {
             "n_stars": self.n_stars,
             "model_error": error,
+            "correction": None if self.correction is None else self.correction.digest,
             "calibration": digest,
             "threshold": chosen.threshold,
             "false_positives": chosen.false_positives,
@@ -141,12 +156,42 @@ class ModelRecipe:
             example,
             n_stars=self.n_stars,
             model_error=self.model_error,
+            correction=self.correction,
             calibration=self.calibration,
         )
 
     def counts(self, table: pd.DataFrame) -> tuple[int, int]:
         """See `Recipe`."""
         return int(table["chi2_single"].notna().sum()), int(table["is_binary"].sum())
+
+
+def model_recipe(
+    path: str | Path,
+    *,
+    n_stars: int = 2,
+    errors: Literal["auto", "survey", "lte", "none"] = "auto",
+) -> ModelRecipe:
+    """Return the recipe of the model channel that suits a store.
+
+    Parameters
+    ----------
+    path : path-like
+        The ``NAME.siderea`` folder.
+    n_stars : {2, 3}
+    errors : {"auto", "survey", "lte", "none"}
+        What the model is taken to get wrong: what the survey's stars say (by `calibrate_model` of
+        `siderea.pipelines.calibrate` for this store, else what is shipped for GALAH), what an LTE
+        model does, or nothing. ``auto``: the survey's for real spectra, nothing for simulated ones.
+    """
+    if errors == "auto":
+        made = SurveyStore.open(path).manifest.get("product") == "simulated"
+        errors = "none" if made else "survey"
+    if errors == "none":
+        return ModelRecipe(n_stars)
+    if errors == "lte":
+        return ModelRecipe(n_stars, LTE)
+    correction, calibration = own_calibration(path) or (default_correction(), None)
+    return ModelRecipe(n_stars, LTE, correction, calibration)
 
 
 @dataclass(frozen=True)
