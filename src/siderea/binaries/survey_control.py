@@ -167,8 +167,9 @@ def calibrate_on_survey(
 def _normal_stars(search: CompositeSearch, data: Observed) -> NDArray[np.intp]:
     """Return the rows that the model fits at all."""
     rows = np.flatnonzero(data.n_pixels >= MIN_PIXELS)
-    _, fit = search.single(data[rows])
-    rows = rows[fit.chi2 < GROSS * data.n_pixels[rows]]
+    if rows.size:
+        _, fit = search.single(data[rows])
+        rows = rows[fit.chi2 < GROSS * data.n_pixels[rows]]
     if rows.size < 2 * LEAST_STARS:
         raise DataError(
             f"calibration: found {rows.size} stars that the model fits; expected "
