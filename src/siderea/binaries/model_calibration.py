@@ -23,10 +23,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
+from siderea.binaries.model_composites import digest, holding_grid
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
 __all__ = [
     "FEATURES",
@@ -35,6 +38,7 @@ __all__ = [
     "default_calibration",
     "el_badry_accepts",
     "fingerprint",
+    "shipped_calibration",
 ]
 
 Array = NDArray[np.float64]
@@ -60,6 +64,9 @@ counts for a second one: a control set of normal stars would teach that it does.
 FEATURES = (*EVIDENCE, *CONTEXT)
 
 PENALTY = 1e-4
+
+OTHER_MODELS = ("binspec",)
+"""Shipped calibrations of models other than the emulator."""
 
 EL_BADRY = (
     (300.0, 0.225),
@@ -105,19 +112,33 @@ def _ramps(gain: Array) -> list[Array]:
 
 
 def fingerprint(
-    model: Emulator, spectra: Spectra, model_error: ModelError | None
+    model: Emulator | DifferentiableModel | Binary,
+    spectra: Spectra,
+    model_error: ModelError | None,
 ) -> dict[str, Any]:
     """Return what a calibration holds for: digests of the model and grid, and the model error."""
-    parts = (model.mean, model.components, model.label_range)
-    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
+    if not isinstance(model, Emulator):
+        spectra = holding_grid(spectra, model)
     grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
     return {
-        "model": hashlib.sha256(b"".join(arrays)).hexdigest()[:16],
+        "model": _model_digest(model),
         "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
-        "model_error": None
-        if model_error is None
-        else [model_error.depth, model_error.floor, [list(w) for w in model_error.excluded]],
+        "model_error": _error_values(model_error),
     }
+
+
+def _model_digest(model: Emulator | DifferentiableModel | Binary) -> str:
+    if not isinstance(model, Emulator):
+        return digest(model)
+    parts = (model.mean, model.components, model.label_range)
+    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
+    return hashlib.sha256(b"".join(arrays)).hexdigest()[:16]
+
+
+def _error_values(error: ModelError | None) -> list[Any] | None:
+    if error is None:
+        return None
+    return [error.depth, error.floor, [list(window) for window in error.excluded]]
 
 
 @dataclass(frozen=True)
@@ -162,7 +183,12 @@ class ModelCalibration:
         """Tell which spectra are called binary (N,)."""
         return np.asarray(np.nan_to_num(self.probability(table)) > self.threshold)
 
-    def check(self, model: Emulator, spectra: Spectra, model_error: ModelError | None) -> None:
+    def check(
+        self,
+        model: Emulator | DifferentiableModel | Binary,
+        spectra: Spectra,
+        model_error: ModelError | None,
+    ) -> None:
         """Warn, in one line, where the calibration was made for something else."""
         found = fingerprint(model, spectra, model_error)
         other = [name for name, value in found.items() if self.holds_for.get(name) != value]
@@ -317,7 +343,6 @@ def el_badry_accepts(delta_chi2: ArrayLike, f_imp: ArrayLike) -> NDArray[np.bool
     return np.any([(gain >= g) & (fraction >= f) for g, f in EL_BADRY], axis=0)
 
 
-@lru_cache(maxsize=2)
 def default_calibration(model_error: bool = False) -> ModelCalibration:
     """Return the calibration that is shipped: for the shipped emulator on GALAH's common grid.
 
@@ -326,6 +351,29 @@ def default_calibration(model_error: bool = False) -> ModelCalibration:
     model_error : bool
         That for fits with `siderea.models.model_error.LTE`.
     """
-    name = "galah_lte" if model_error else "galah"
+    return _shipped("galah_lte" if model_error else "galah")
+
+
+def shipped_calibration(
+    model: Emulator | DifferentiableModel | Binary, model_error: ModelError | None
+) -> ModelCalibration:
+    """Return the shipped calibration of a model; where there is none, that of the emulator.
+
+    Parameters
+    ----------
+    model : Emulator, DifferentiableModel or Binary
+    model_error : ModelError, optional
+    """
+    if not isinstance(model, Emulator):
+        word = digest(model)
+        made = [c for c in map(_shipped, OTHER_MODELS) if c.holds_for["model"] == word]
+        same = [c for c in made if c.holds_for["model_error"] == _error_values(model_error)]
+        if made:
+            return (same or made)[0]
+    return default_calibration(model_error is not None)
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> ModelCalibration:
     path = files("siderea.binaries").joinpath(f"data/model_{name}.json")
     return ModelCalibration.from_json(path.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ model and survey.
 
 from __future__ import annotations
 
-from enum import IntFlag
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 from siderea.binaries.companions import Companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
 from siderea.binaries.composite_search import CompositeSearch, Found
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import ModelCalibration, shipped_calibration
+from siderea.binaries.model_flags import ModelFlag
+from siderea.binaries.model_general import GeneralSearch
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
 __all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction"]
 
@@ -31,17 +35,6 @@ MIN_PIXELS = 500
 """Good binned pixels below which nothing is fitted."""
 
 
-class ModelFlag(IntFlag):
-    """What is known of a detection by the model."""
-
-    NONE = 0
-    NO_DATA = 1  #: too few good pixels: nothing was fitted
-    NOT_CONVERGED = 2  #: the steps ran out before the fits were at rest
-    AT_BOUND = 4  #: the single star is at the edge of the model: another kind of star, perhaps
-    POOR_FIT = 8  #: even two stars leave twice the χ² that the errors allow
-    FAINT = 16  #: the companion gives less than 2 % of the light: its parameters mean little
-
-
 class ModelDetector:
     """The fits of one and two stars made ready for spectra of one grid.
 
@@ -49,8 +42,9 @@ class ModelDetector:
     ----------
     spectra : Spectra
         Any set on the grid (its rows are not used).
-    model : Emulator, optional
-        The shipped one by default.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default. Any other model with physical flux, or a composite of it,
+        is fitted by `siderea.binaries.model_general`.
     n_stars : {2, 3}
         Stars of the largest fit.
     model_error : ModelError, optional
@@ -65,7 +59,7 @@ class ModelDetector:
     def __init__(
         self,
         spectra: Spectra,
-        model: Emulator | None = None,
+        model: Emulator | DifferentiableModel | Binary | None = None,
         *,
         n_stars: int = 2,
         model_error: ModelError | None = None,
@@ -75,11 +69,14 @@ class ModelDetector:
         if n_stars not in (2, 3):
             raise DataError(f"n_stars: found {n_stars}; expected 2 or 3")
         chosen = model if model is not None else load_default()
-        self.search = CompositeSearch(
-            chosen, spectra, companions=companions, model_error=model_error
+        options: dict[str, Any] = {"companions": companions, "model_error": model_error}
+        self.search: CompositeSearch | GeneralSearch = (
+            CompositeSearch(chosen, spectra, **options)
+            if isinstance(chosen, Emulator)
+            else GeneralSearch(chosen, n_stars=n_stars, **options)
         )
         self.n_stars = n_stars
-        self.calibration = calibration or default_calibration(model_error is not None)
+        self.calibration = calibration or shipped_calibration(chosen, model_error)
         self.calibration.check(chosen, spectra, model_error)
 
     def __call__(self, spectra: Spectra) -> pd.DataFrame:
@@ -92,6 +89,8 @@ class ModelDetector:
         return table
 
     def _chunk(self, spectra: Spectra) -> pd.DataFrame:
+        if isinstance(self.search, GeneralSearch):
+            return self.search(spectra)
         data = Observed.of(spectra, self.search.bank)
         enough = data.n_pixels >= MIN_PIXELS
         rows = np.flatnonzero(enough)
@@ -208,7 +207,7 @@ def _flags(
 
 def detect_model(
     spectra: Spectra,
-    model: Emulator | None = None,
+    model: Emulator | DifferentiableModel | Binary | None = None,
     *,
     n_stars: int = 2,
     model_error: ModelError | None = None,
@@ -219,16 +218,19 @@ def detect_model(
     Parameters
     ----------
     spectra : Spectra
-        N normalised spectra; arms uniform in ln λ with one step, near rest.
-    model : Emulator, optional
-        The shipped one by default.
+        N normalised spectra; for the emulator arms uniform in ln λ with one step, near rest.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default; or any model with physical flux that
+        `siderea.models.fitting.fit` takes, on whose grid the spectra are, such as
+        `siderea.models.binspec.load`. It renormalises the spectra as it is itself.
     n_stars : {2, 3}
         3 fits triples too.
     model_error : ModelError, optional
         What the model gets wrong of itself: for real spectra
         `siderea.models.model_error.LTE`.
     calibration : ModelCalibration, optional
-        The shipped one by default; one that was made for another model or grid says so.
+        By default the shipped one that was made for the model, else for the emulator; one that was
+        made for another model or grid says so.
 
     Returns
     -------
@@ -243,7 +245,7 @@ def detect_model(
     Raises
     ------
     DataError
-        If the grid does not fit the model.
+        If the grid does not fit the model, or the model cannot weigh two stars.
 
     References
     ----------
