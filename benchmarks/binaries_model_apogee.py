@@ -10,9 +10,9 @@ GALAH spectra (1,024, made and fitted there). Fits are kept in FOLDER; a stopped
 it was. Data: SIDEREA_DATA, or ../shared/data beside the checkout.
 
 Control stars: primaries of the published mock labels inside the networks' range, alone or with the
-companion of the same row; |Δv| even in its logarithm from 1 to 150 km/s; S/N from 50 to 300, even in
-the logarithm, and σ of .5 % of the flux at least, as the published fits have it. Their lines are off
-by what `NATURE` says.
+companion of the same row; |Δv| even in its logarithm from 1 to 150 km/s; S/N from 50 to 300, even
+in the logarithm, and σ of .5 % of the flux at least, as the published fits have it. Their lines are
+off by what `NATURE` says.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ __all__ = [
     "default_calibration",
     "el_badry_accepts",
     "fingerprint",
+    "model_digest",
     "shipped_calibration",
 ]
 
@@ -121,13 +122,14 @@ def fingerprint(
         spectra = holding_grid(spectra, model)
     grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
     return {
-        "model": _model_digest(model),
+        "model": model_digest(model),
         "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
         "model_error": _error_values(model_error),
     }
 
 
-def _model_digest(model: Emulator | DifferentiableModel | Binary) -> str:
+def model_digest(model: Emulator | DifferentiableModel | Binary) -> str:
+    """Return a word that tells a model from others."""
     if not isinstance(model, Emulator):
         return digest(model)
     parts = (model.mean, model.components, model.label_range)

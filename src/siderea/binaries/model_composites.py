@@ -87,12 +87,18 @@ def _weighable(model: DifferentiableModel) -> None:
         )
     middle = np.asarray(model.label_range, dtype=float).mean(axis=1)
     try:
-        model.density(torch.from_numpy(middle[None]))
+        density = model.density(torch.from_numpy(middle[None]))
     except DataError as error:
         raise DataError(
             f"model: {type(model).__name__} cannot compose two stars, it knows no flux density to "
             "weigh them; give it a continuum (siderea.models.lit.Lit)"
         ) from error
+    missing = int((~torch.isfinite(density)).sum())
+    if missing:
+        raise DataError(
+            f"model: {type(model).__name__} has no flux at {missing} of its {density.shape[1]} "
+            "pixels: train it, and give the spectra, without them"
+        )
 
 
 def _pairing(model: DifferentiableModel, companions: Companions | None) -> Pairing:

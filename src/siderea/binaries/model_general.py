@@ -105,6 +105,8 @@ class GeneralSearch:
     def _search(self, raw: Spectra) -> Fitted:
         """Fit spectra, those again whose stars are faster than the edges were guarded for."""
         single = self._single
+        if not len(raw):
+            return Fitted(raw, tuple(_none(composite) for composite in self.composites))
         rough = fit(raw, single, tolerance=ROUGH, max_iterations=ROUGH_STEPS)
         labels = np.where(np.isfinite(rough.labels), rough.labels, _middle(single))
         reach = np.abs(labels[:, -1]) + SPARE
@@ -133,7 +135,7 @@ class GeneralSearch:
             data = renormalised(kept.with_flux(kept.flux, heavy.ivar), single, theta)
             one = fit(data, single, start=theta)
         fits = [one, _nested(data, binary, one, fit(data, binary, alone=one))]
-        fits += [fit(data, composite) for composite in more]
+        fits += [_three(data, composite, fits[1]) for composite in more]
         return Fitted(data, tuple(fits))
 
     @property
@@ -254,10 +256,36 @@ def _nested(data: Spectra, binary: Composite, one: FitResult, two: FitResult) ->
     return _with_rows(two, rows[better], _taken(found, better))
 
 
+def _three(data: Spectra, triple: Composite, two: FitResult) -> FitResult:
+    """Return the better of triples from the fitter's own starts, and from the pair's.
+
+    The latter: the third star as the second one, and as the first. A pair that is a twin at rest
+    makes a triple that is the single star.
+    """
+    names, labels = two.label_names, np.nan_to_num(two.labels)
+    starts = []
+    for like in ("2", "1"):
+        columns = []
+        for name in triple.label_names:
+            stem, _, number = name.rpartition("_")
+            if stem in ("q", "radius_ratio"):
+                same = number == "2" or like == "2"
+                columns.append(labels[:, names.index(stem)] if same else np.ones(len(labels)))
+            else:
+                source = f"{stem}_{like}" if number == "3" else name
+                columns.append(labels[:, names.index(source)])
+        starts.append(np.column_stack(columns))
+    own, near = fit(data, triple), fit(data, triple, start=np.stack(starts, axis=1))
+    better = np.flatnonzero(near.chi2 < own.chi2)
+    return _with_rows(own, better, _taken(near, better))
+
+
 def _residuals(
     composite: Composite, theta: Array, spectra: Spectra, *, unit: bool = False
 ) -> Array:
     """Return (data − model)/σ (N, P), 0 at bad pixels; with ``unit`` in flux."""
+    if not len(theta):
+        return np.zeros_like(spectra.flux)
     arrays = spectra.wavelength, spectra.flux[:, None], spectra.ivar[:, None]
     descents = Descents(composite, *arrays, torch.device("cpu"))
     parameters = torch.from_numpy(np.ascontiguousarray(theta))
@@ -308,6 +336,13 @@ def _rotation(one: FitResult) -> dict[str, NDArray]:
         "single_vsini": one.labels[:, widths[0]],
         "single_vsini_err": one.errors[:, widths[0]],
     }
+
+
+def _none(composite: Composite) -> FitResult:
+    """Return the fits of no spectra."""
+    d, nothing = len(composite.label_names), np.zeros(0, dtype=np.int64)
+    shapes = np.zeros((0, d)), np.zeros((0, d, d)), np.zeros(0)
+    return FitResult(composite.label_names, *shapes, nothing, nothing)
 
 
 _FIT_ARRAYS = ("labels", "covariance", "chi2", "n_pixels", "flags")

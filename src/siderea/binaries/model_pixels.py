@@ -65,7 +65,7 @@ def renormalised(spectra: Spectra, single: Single, labels: Array) -> Spectra:
     labels : (N, L + 1) ndarray
         A single star of about the right shape: a few hundred K are enough.
     """
-    if single.continuum is None:
+    if single.continuum is None or not len(spectra):
         return spectra
     return single.continuum.normalise(spectra, shape=single.shape(labels))
 

@@ -42,9 +42,19 @@ def run(
         float, typer.Option(help="ccf: least significance of a further star (sigma).")
     ] = 6.0,
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="model: a folder of El-Badry's networks, or a saved emulator, Cannon or decoder."
+        ),
+    ] = None,
     model_error: Annotated[
-        Errors, typer.Option(help="model: weigh what LTE gets wrong of real stars, or nothing.")
-    ] = Errors.lte,
+        Errors | None,
+        typer.Option(
+            help="model: weigh what LTE gets wrong of real stars (the default for the shipped "
+            "emulator), or nothing (the default with --model)."
+        ),
+    ] = None,
     map_name: Annotated[str, typer.Option("--map", help="map: the map that is used.")] = "tsne",
     labels: Annotated[
         Path | None,
@@ -65,7 +75,7 @@ def run(
 
     Memory: 1 GiB per process whatever the size of the store (map: 1 kB per spectrum).
     Time per thousand spectra of 16,384 pixels, in seconds of one processor: ccf 3 to 7, model 40 to
-    70 (triples 140), map 1; catalogue methods 0.1.
+    70 (triples 140; with --model 60 to 200), map 1; catalogue methods 0.1.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.detect import detect
@@ -77,21 +87,31 @@ def run(
     elif method is Method.map:
         result = detect_map(store, map_name=map_name, labels=labels)
     else:
-        recipe = _recipe(method, max_velocity, significance, triples, model_error)
+        recipe = (
+            _ccf(max_velocity, significance)
+            if method is Method.ccf
+            else _model(model, triples, model_error)
+        )
         with bar(f"Searching ({method.value})") as progress:
             result = detect(store, recipe, jobs=jobs, scheduler=scheduler, progress=progress)
     typer.echo(f"{result.n_searched} of {result.n_spectra} spectra searched")
     typer.echo(f"{result.n_multiple} show more than one star\nproduct: {result.path}")
 
 
-def _recipe(
-    method: Method, max_velocity: float, significance: float, triples: bool, errors: Errors
-) -> Recipe:
+def _ccf(max_velocity: float, significance: float) -> Recipe:
     from siderea.binaries.detect import CCFSettings
-    from siderea.models.model_error import LTE
-    from siderea.pipelines.detect import CCFRecipe, ModelRecipe
+    from siderea.pipelines.detect import CCFRecipe
 
-    if method is Method.ccf:
-        return CCFRecipe(CCFSettings(significance=significance), max_velocity)
-    weighed = LTE if errors is Errors.lte else None
-    return ModelRecipe(n_stars=3 if triples else 2, model_error=weighed)
+    return CCFRecipe(CCFSettings(significance=significance), max_velocity)
+
+
+def _model(model: Path | None, triples: bool, errors: Errors | None) -> Recipe:
+    from siderea.models.model_error import LTE
+    from siderea.pipelines.detect import ModelRecipe
+
+    chosen = errors or (Errors.lte if model is None else Errors.none)
+    return ModelRecipe(
+        n_stars=3 if triples else 2,
+        model_error=LTE if chosen is Errors.lte else None,
+        model=None if model is None else str(model.resolve()),
+    )

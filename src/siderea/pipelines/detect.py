@@ -20,13 +20,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import (
+    ModelCalibration,
+    model_digest,
+    shipped_calibration,
+)
 from siderea.binaries.model_selection import ModelDetector
 from siderea.data import Spectra
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
+from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 from siderea.pipelines.scheduler import results
+from siderea.pipelines.spectral_model import load_model
 
 __all__ = ["CCFRecipe", "DetectResult", "Detector", "ModelRecipe", "Recipe", "detect", "detect_ccf"]
 
@@ -114,31 +121,41 @@ class ModelRecipe:
         What the model gets wrong of itself; the noise is all there is by default.
     calibration : ModelCalibration, optional
         The shipped one by default.
+    model : str, optional
+        Path of the model (`siderea.pipelines.spectral_model.load_model`), under which every worker
+        finds it; the shipped emulator by default.
     """
 
     n_stars: int = 2
     model_error: ModelError | None = None
     calibration: ModelCalibration | None = None
+    model: str | None = None
     method: str = field(default="model", init=False)
     rows: int = field(default=256, init=False)
 
     def parameters(self) -> dict[str, Any]:
         """See `Recipe`."""
-        chosen = self.calibration or default_calibration(self.model_error is not None)
+        model = self._model()
+        chosen = self.calibration or shipped_calibration(model, self.model_error)
         digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
         error = None if self.model_error is None else asdict(self.model_error)
-        return {
+        values = {
             "n_stars": self.n_stars,
             "model_error": error,
             "calibration": digest,
             "threshold": chosen.threshold,
             "false_positives": chosen.false_positives,
         }
+        return values if self.model is None else values | {"model": model_digest(model)}
+
+    def _model(self) -> Emulator | DifferentiableModel:
+        return load_default() if self.model is None else load_model(self.model)
 
     def detector(self, example: Spectra) -> Detector:
         """See `Recipe`."""
         return ModelDetector(
             example,
+            self._model(),
             n_stars=self.n_stars,
             model_error=self.model_error,
             calibration=self.calibration,
