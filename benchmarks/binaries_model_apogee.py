@@ -172,11 +172,12 @@ def compare(folder: Path, stars: int) -> None:
 def shown(table: pd.DataFrame, groups: dict, calibrations: dict, binary: np.ndarray) -> None:
     calls = {name: c.decide(table) for name, c in calibrations.items()}
     for word, score in (
-        ("probability", next(iter(calibrations.values())).log_odds(table)),
+        ("log odds", next(iter(calibrations.values())).log_odds(table)),
         ("delta chi2", table["delta_chi2"].to_numpy()),
     ):
         limit = np.quantile(score[~binary], 0.99, method="higher")
         calls[f"1 % of singles by {word}"] = score > limit
+        print(f"1 % of single stars have a {word} above {limit:.2f}")
     calls["fixed table"] = el_badry_accepts(table["delta_chi2"], table["f_imp"])
     frame = pd.DataFrame(
         {
@@ -222,7 +223,14 @@ def real(folder: Path) -> None:
     spectra = visits(model)
     detector = ModelDetector(spectra, model, n_stars=3)
     columns = ["chi2_single", "chi2_binary", "n_pixels", "f_imp", "q", "q_err", "dv", "dv_err"]
-    columns += ["delta_bic_triple", "binary_rv_1", "binary_rv_2", "probability", "is_binary"]
+    columns += [
+        "flux_ratio",
+        "delta_bic_triple",
+        "binary_rv_1",
+        "binary_rv_2",
+        "probability",
+        "is_binary",
+    ]
     found = detector(spectra)
     found["reference q"], found["reference dv"] = zip(*REFERENCE, strict=True)
     print("2M06133561+2433362, visit by visit")
@@ -232,7 +240,8 @@ def real(folder: Path) -> None:
     for path in sorted((DATA / "apogee_fits").glob("*.fits")):
         star = capped(apogee.read_spectra([path]))
         found = detector(star)
-        kept = ["single_teff", "single_logg", "single_fe_h", *columns[:5], "probability", "flags"]
+        kept = ["single_teff", "single_logg", "single_fe_h", *columns[:5], "binary_rv_1"]
+        kept += ["binary_rv_2", "flux_ratio", "probability", "flags"]
         print(path.name, found[kept].round(3).iloc[0].to_dict())
 
 
