@@ -19,6 +19,7 @@ from siderea.binaries.model_composites import composites_of, digest, on_grid
 from siderea.binaries.model_flags import ModelFlag
 from siderea.binaries.model_pixels import guarded, renormalised
 from siderea.binaries.model_selection import ModelDetector
+from siderea.cli import detect as command
 from siderea.data import Spectra
 from siderea.errors import DataError, MediumError
 from siderea.io import artefacts
@@ -26,7 +27,7 @@ from siderea.models.cannon import Cannon
 from siderea.models.composite import Binary, Single
 from siderea.models.forward_mode import row_jacobian
 from siderea.models.lit import Lit
-from siderea.models.model_error import ModelError
+from siderea.models.model_error import LTE, ModelError
 from siderea.models.schematic import SchematicModel
 from siderea.pipelines.detect import ModelRecipe
 from siderea.pipelines.spectral_model import load_model
@@ -293,3 +294,10 @@ def test_the_recipe_names_its_model_by_content_and_travels(tmp_path, cannon):
     artefacts.save(tmp_path / "mine", *cannon.state())
     with pytest.raises(DataError, match="the cannon cannot compose two stars"):
         load_model(tmp_path / "mine")  # in the infrared the shipped emulator has no continuum
+
+
+def test_the_command_weighs_lte_errors_for_the_emulator_alone(tmp_path):
+    assert command._model(None, False, None) == ModelRecipe(model_error=LTE)
+    named = command._model(tmp_path, True, None)
+    assert named == ModelRecipe(n_stars=3, model=str(tmp_path.resolve()))
+    assert command._model(tmp_path, False, command.Errors.lte).model_error == LTE
