@@ -1,6 +1,7 @@
 """Thresholds of the model channel, injections, map candidates, combination, comparison."""
 
 import json
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,12 @@ from siderea.binaries.compare import (
 from siderea.binaries.injection import Injections, InjectionSettings, light_ratio, mistaken
 from siderea.binaries.map_candidates import map_candidates
 from siderea.binaries.model_calibration import (
+    OTHER_MODELS,
     ModelCalibration,
     calibrate,
     default_calibration,
-    el_badry_accepts,
 )
+from siderea.binaries.model_evidence import el_badry_accepts
 from siderea.errors import DataError
 from siderea.models.model_error import ModelError
 
@@ -132,6 +134,16 @@ def test_the_shipped_calibration_says_how_it_did(survey):
     assert shipped.metrics["held_out_false_positives"] < 0.02
     assert shipped.metrics["held_out_completeness"] > 0.3
     assert shipped.metrics["n_binary"] > 100
+
+
+@pytest.mark.parametrize("name", OTHER_MODELS)
+def test_shipped_calibrations_of_other_models_are_their_own(name):
+    text = files("siderea.binaries").joinpath(f"data/model_{name}.json").read_text("utf-8")
+    shipped, emulator = ModelCalibration.from_json(text), default_calibration()
+    assert shipped.metrics["held_out_false_positives"] < 0.02
+    assert shipped.metrics["held_out_completeness"] > 0.9
+    assert shipped.holds_for["model"] != emulator.holds_for["model"]
+    assert shipped.weights != emulator.weights
 
 
 def test_the_fixed_table_is_the_published_one():

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from siderea.binaries.composite_fit import Observed
-from siderea.binaries.model_calibration import calibrate, recalibrate, robust_gain
-from siderea.binaries.model_selection import ModelFlag, gain_significance
+from siderea.binaries.model_calibration import calibrate, recalibrate
+from siderea.binaries.model_evidence import evenness, robust_gain
+from siderea.binaries.model_selection import ModelFlag
 from siderea.binaries.star_bank import StarBank
 from siderea.binaries.survey_control import calibrate_on_survey
 from siderea.binaries.survey_correction import SurveyCorrection, design, learn_correction
@@ -125,7 +126,7 @@ def test_a_gain_from_all_lines_counts_and_one_from_a_few_does_not():
     single[0] += np.float32(0.005) * np.sign(rng.normal(size=shape[1:])).astype(np.float32)
     single[1, 0, 100:110] += 0.08
     gain = (data.root**2 * ((single - flux) ** 2 - (pair - flux) ** 2)).sum(axis=(1, 2))
-    t = gain_significance(data, single, pair)
+    t = evenness(data.root**2 * ((single - flux) ** 2 - (pair - flux) ** 2), data.root > 0, 64)
     assert gain.min() > 500
     assert 4 * t[0] ** 2 == pytest.approx(gain[0], rel=0.4)  # noise alone
     assert 4 * t[1] ** 2 < 10  # one line

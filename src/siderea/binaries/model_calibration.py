@@ -23,139 +23,67 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
+from siderea.binaries.model_composites import digest, holding_grid
+from siderea.binaries.model_evidence import CONTEXT, EVIDENCE, FEATURES, features
 from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
 __all__ = [
-    "FEATURES",
     "ModelCalibration",
     "calibrate",
     "default_calibration",
-    "el_badry_accepts",
     "fingerprint",
+    "model_digest",
     "recalibrate",
-    "robust_gain",
+    "shipped_calibration",
 ]
 
 Array = NDArray[np.float64]
 
 FORMAT = 1
 
-KNOTS = (0.0, 2.5, 4.0, 5.5, 7.0)
-"""Of ln(1 + Δχ²), where its weight may change."""
-
-EVIDENCE = (
-    *(f"gain_{k}" for k in range(len(KNOTS))),
-    *(f"scaled_gain_{k}" for k in range(len(KNOTS))),
-    "f_imp",
-)
-"""Features that count for a companion: their weights are not negative. A gain is a part of
-ln(1 + Δχ²) between two `KNOTS`; a scaled one that of Δχ² at S/N 50, what the model's own errors
-leave."""
-
-CONTEXT = ("log_snr", "log_vsini", "teff", "log_chi2")
-"""Features of the star: they move the threshold. What two stars do not explain (``log_chi2``) never
-counts for a second one: a control set of normal stars would teach that it does."""
-
-FEATURES = (*EVIDENCE, *CONTEXT)
-
 PENALTY = 1e-4
 
-LEAST_REDUCED = 0.25
-"""Of χ² per pixel: errors that are said to be larger than twice what the data show are believed no
-further."""
-
-BEYOND = 32
-"""`siderea.binaries.model_selection.ModelFlag.BEYOND`."""
-
-EL_BADRY = (
-    (300.0, 0.225),
-    (450.0, 0.20),
-    (600.0, 0.175),
-    (750.0, 0.15),
-    (1000.0, 0.125),
-    (1500.0, 0.10),
-    (2000.0, 0.075),
-    (2500.0, 0.05),
-    (3000.0, 0.0),
-)
-"""Δχ² and the f_imp that it needs: El-Badry et al. (2018), MNRAS 476, 528, for APOGEE."""
-
-
-def features(table: pd.DataFrame) -> Array:
-    """Return `FEATURES` (N, F) of a table of `siderea.binaries.model_selection.detect_model`.
-
-    NaN where nothing was fitted, or the star is `BEYOND` the model.
-    """
-    gain = robust_gain(table)
-    reduced = _reduced(table)
-    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
-    columns: dict[str, Any] = {
-        **dict(zip(EVIDENCE, (*_ramps(gain), *_ramps(at_50)), strict=False)),
-        "f_imp": table["f_imp"].clip(0.0, 1.0),
-        "log_snr": np.log(table["snr"].clip(lower=1.0) / 50.0),
-        "log_vsini": np.log1p(table["single_vsini"]) - 2.0,
-        "teff": (table["single_teff"] - 5500.0) / 1000.0,
-        "log_chi2": np.minimum(np.log(reduced), 2.0),
-    }
-    out = np.column_stack([np.asarray(columns[name], dtype=float) for name in FEATURES])
-    out[(table["flags"].to_numpy(dtype=np.int64) & BEYOND) != 0] = np.nan
-    return out
-
-
-def robust_gain(table: pd.DataFrame) -> Array:
-    """Return what Δχ² is worth (N,): the least of Δχ²/χ²ᵥ and 4 t².
-
-    χ²ᵥ is what two stars leave per pixel: the scale of the errors, as the data show it (a
-    quasi-likelihood). t is the gain in units of its scatter between pieces of the spectrum; with
-    noise alone both are the same on average. An emission line, a molecule or a residue of the sky
-    makes Δχ² of hundreds, all of it in a few pieces, and no binary.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Of `siderea.binaries.model_selection.detect_model`, N rows.
-    """
-    gain = np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0) / _reduced(table)
-    even = 4.0 * np.maximum(table["gain_significance"].to_numpy(dtype=float), 0.0) ** 2
-    return np.asarray(np.minimum(gain, even))
-
-
-def _reduced(table: pd.DataFrame) -> Array:
-    pixels = table["n_pixels"].to_numpy(dtype=float)
-    chi2 = table["chi2_binary"].to_numpy(dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.maximum(chi2 / np.where(pixels > 0, pixels, np.nan), LEAST_REDUCED))
-
-
-def _ramps(gain: Array) -> list[Array]:
-    """Return the parts of ln(1 + Δχ²) between the knots."""
-    value = np.log1p(gain)
-    widths = np.diff([*KNOTS, np.inf])
-    return [np.clip(value - low, 0.0, wide) for low, wide in zip(KNOTS, widths, strict=True)]
+OTHER_MODELS = ("binspec",)
+"""Shipped calibrations of models other than the emulator."""
 
 
 def fingerprint(
-    model: Emulator,
+    model: Emulator | DifferentiableModel | Binary,
     spectra: Spectra,
     model_error: ModelError | None,
     correction: SurveyCorrection | None = None,
 ) -> dict[str, Any]:
     """Return what a calibration holds for: digests of model, grid, correction, the model error."""
-    parts = (model.mean, model.components, model.label_range)
-    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
+    if not isinstance(model, Emulator):
+        spectra = holding_grid(spectra, model)
     grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
     return {
-        "model": hashlib.sha256(b"".join(arrays)).hexdigest()[:16],
+        "model": model_digest(model),
         "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
-        "model_error": None
-        if model_error is None
-        else [model_error.depth, model_error.floor, [list(w) for w in model_error.excluded]],
+        "model_error": _error_values(model_error),
         "correction": None if correction is None else correction.digest,
     }
+
+
+def model_digest(model: Emulator | DifferentiableModel | Binary) -> str:
+    """Return a word that tells a model from others."""
+    if not isinstance(model, Emulator):
+        return digest(model)
+    parts = (model.mean, model.components, model.label_range)
+    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
+    return hashlib.sha256(b"".join(arrays)).hexdigest()[:16]
+
+
+def _error_values(error: ModelError | None) -> list[Any] | None:
+    if error is None:
+        return None
+    return [error.depth, error.floor, [list(window) for window in error.excluded]]
 
 
 @dataclass(frozen=True)
@@ -202,7 +130,7 @@ class ModelCalibration:
 
     def check(
         self,
-        model: Emulator,
+        model: Emulator | DifferentiableModel | Binary,
         spectra: Spectra,
         model_error: ModelError | None,
         correction: SurveyCorrection | None = None,
@@ -437,18 +365,6 @@ def _calibration_error(p: Array, truth: NDArray[np.bool_]) -> float:
     return float(sum(abs(truth[i].mean() - p[i].mean()) * i.size for i in pieces) / p.size)
 
 
-def el_badry_accepts(delta_chi2: ArrayLike, f_imp: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which evidence the published fixed table accepts (see `EL_BADRY`).
-
-    Parameters
-    ----------
-    delta_chi2, f_imp : (N,) array-like
-    """
-    gain, fraction = np.asarray(delta_chi2, dtype=float), np.asarray(f_imp, dtype=float)
-    return np.any([(gain >= g) & (fraction >= f) for g, f in EL_BADRY], axis=0)
-
-
-@lru_cache(maxsize=2)
 def default_calibration(survey: bool = False) -> ModelCalibration:
     """Return the calibration that is shipped: for the shipped emulator on GALAH's common grid.
 
@@ -457,6 +373,33 @@ def default_calibration(survey: bool = False) -> ModelCalibration:
     survey : bool
         That for real spectra, with `siderea.binaries.survey_correction.default_correction`.
     """
-    name = "galah_survey" if survey else "galah"
+    return _shipped("galah_survey" if survey else "galah")
+
+
+def shipped_calibration(
+    model: Emulator | DifferentiableModel | Binary,
+    model_error: ModelError | None,
+    correction: SurveyCorrection | None = None,
+) -> ModelCalibration:
+    """Return the shipped calibration of a model; where there is none, that of the emulator.
+
+    Parameters
+    ----------
+    model : Emulator, DifferentiableModel or Binary
+    model_error : ModelError, optional
+    correction : SurveyCorrection, optional
+        Of the emulator.
+    """
+    if not isinstance(model, Emulator):
+        word = digest(model)
+        made = [c for c in map(_shipped, OTHER_MODELS) if c.holds_for["model"] == word]
+        same = [c for c in made if c.holds_for["model_error"] == _error_values(model_error)]
+        if made:
+            return (same or made)[0]
+    return default_calibration(correction is not None)
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> ModelCalibration:
     path = files("siderea.binaries").joinpath(f"data/model_{name}.json")
     return ModelCalibration.from_json(path.read_text(encoding="utf-8"))

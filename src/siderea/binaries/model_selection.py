@@ -7,7 +7,7 @@ model and survey.
 
 from __future__ import annotations
 
-from enum import IntFlag
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 from siderea.binaries.companions import Companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
 from siderea.binaries.composite_search import CompositeSearch, Found
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import ModelCalibration, shipped_calibration
+from siderea.binaries.model_evidence import evenness
+from siderea.binaries.model_flags import ModelFlag
+from siderea.binaries.model_general import GeneralSearch
 from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
 __all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction", "measured"]
 
@@ -39,18 +44,6 @@ MIN_PIXELS = 500
 """Good binned pixels below which nothing is fitted."""
 
 
-class ModelFlag(IntFlag):
-    """What is known of a detection by the model."""
-
-    NONE = 0
-    NO_DATA = 1  #: too few good pixels: nothing was fitted
-    NOT_CONVERGED = 2  #: the steps ran out before the fits were at rest
-    AT_BOUND = 4  #: the single star is at the edge of the model: another kind of star, perhaps
-    POOR_FIT = 8  #: even two stars leave twice the χ² that the errors allow
-    FAINT = 16  #: the companion gives less than 2 % of the light: its parameters mean little
-    BEYOND = 32  #: as hot or cool as the model goes, or beyond: not judged, no probability
-
-
 class ModelDetector:
     """The fits of one and two stars made ready for spectra of one grid.
 
@@ -58,8 +51,9 @@ class ModelDetector:
     ----------
     spectra : Spectra
         Any set on the grid (its rows are not used).
-    model : Emulator, optional
-        The shipped one by default.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default. Any other model with physical flux, or a composite of it,
+        is fitted by `siderea.binaries.model_general`.
     n_stars : {2, 3}
         Stars of the largest fit.
     model_error : ModelError, optional
@@ -77,7 +71,7 @@ class ModelDetector:
     def __init__(
         self,
         spectra: Spectra,
-        model: Emulator | None = None,
+        model: Emulator | DifferentiableModel | Binary | None = None,
         *,
         n_stars: int = 2,
         model_error: ModelError | None = None,
@@ -88,15 +82,16 @@ class ModelDetector:
         if n_stars not in (2, 3):
             raise DataError(f"n_stars: found {n_stars}; expected 2 or 3")
         chosen = model if model is not None else load_default()
-        self.search = CompositeSearch(
-            chosen,
-            spectra,
-            companions=companions,
-            model_error=model_error,
-            correction=correction,
+        if correction is not None and not isinstance(chosen, Emulator):
+            raise DataError("correction: only the emulator takes one; give none with another model")
+        options: dict[str, Any] = {"companions": companions, "model_error": model_error}
+        self.search: CompositeSearch | GeneralSearch = (
+            CompositeSearch(chosen, spectra, correction=correction, **options)
+            if isinstance(chosen, Emulator)
+            else GeneralSearch(chosen, n_stars=n_stars, **options)
         )
         self.n_stars = n_stars
-        self.calibration = calibration or default_calibration(correction is not None)
+        self.calibration = calibration or shipped_calibration(chosen, model_error, correction)
         self.calibration.check(chosen, spectra, model_error, correction)
 
     def __call__(self, spectra: Spectra) -> pd.DataFrame:
@@ -109,6 +104,8 @@ class ModelDetector:
         return table
 
     def _chunk(self, spectra: Spectra) -> pd.DataFrame:
+        if isinstance(self.search, GeneralSearch):
+            return self.search(spectra)
         data = Observed.of(spectra, self.search.bank)
         enough = data.n_pixels >= MIN_PIXELS
         rows = np.flatnonzero(enough)
@@ -134,7 +131,7 @@ def measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
         "chi2_binary": two.chi2,
         "delta_chi2": one.chi2 - two.chi2,
         "f_imp": improvement_fraction(data, single, binary),
-        "gain_significance": gain_significance(data, single, binary),
+        "gain_significance": evenness(_gain(data, single, binary), data.root > 0, PIECE),
         "delta_bic": one.chi2 - two.chi2 - 3 * ln_n,
         "n_pixels": n_pixels,
         "snr": _signal_to_noise(data),
@@ -166,30 +163,10 @@ def improvement_fraction(data: Observed, single: NDArray, binary: NDArray) -> ND
     return np.divide(top, change, out=np.zeros_like(top), where=change > 1e-3)
 
 
-def gain_significance(data: Observed, single: NDArray, binary: NDArray) -> NDArray[np.float64]:
-    """Return the gain of the pair in units of its own scatter between pieces of the spectrum.
-
-    t = Σ g / √(B var g), g the gain in χ² of each of B pieces of some 6 Å. A second star improves
-    nearly all of them; lines that the model has wrong improve some and spoil others, and emission,
-    lithium or a residue of the sky a few. Were noise all, t² = Δχ²/4 about.
-
-    Parameters
-    ----------
-    data : Observed
-    single, binary : (N, A, Q) ndarray
-        Models.
-    """
-    gain = data.root**2 * ((single - data.flux) ** 2 - (binary - data.flux) ** 2)
-    n, arms, size = gain.shape
-    whole = size // PIECE * PIECE
-    shape = (n, arms * (whole // PIECE), PIECE)
-    pieces = gain[:, :, :whole].reshape(shape).sum(axis=2, dtype=float)
-    seen = (data.root[:, :, :whole] > 0).reshape(shape).sum(axis=2) > PIECE // 4
-    number = np.maximum(seen.sum(axis=1), 2)
-    mean = np.where(seen, pieces, 0.0).sum(axis=1) / number
-    variance = np.where(seen, (pieces - mean[:, None]) ** 2, 0.0).sum(axis=1) / (number - 1)
-    scatter = np.sqrt(number * variance)
-    return np.divide(number * mean, scatter, out=np.zeros(n), where=scatter > 1e-6)
+def _gain(data: Observed, single: NDArray, binary: NDArray) -> NDArray:
+    """Return the gain in χ² of every pixel (N, A, Q)."""
+    gain = (single - data.flux) ** 2 - (binary - data.flux) ** 2
+    return np.asarray(data.root**2 * gain)
 
 
 def _signal_to_noise(data: Observed) -> NDArray[np.float64]:
@@ -255,7 +232,7 @@ def _flags(
 
 def detect_model(
     spectra: Spectra,
-    model: Emulator | None = None,
+    model: Emulator | DifferentiableModel | Binary | None = None,
     *,
     n_stars: int = 2,
     model_error: ModelError | None = None,
@@ -267,9 +244,11 @@ def detect_model(
     Parameters
     ----------
     spectra : Spectra
-        N normalised spectra; arms uniform in ln λ with one step, near rest.
-    model : Emulator, optional
-        The shipped one by default.
+        N normalised spectra; for the emulator arms uniform in ln λ with one step, near rest.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default; or any model with physical flux that
+        `siderea.models.fitting.fit` takes, on whose grid the spectra are, such as
+        `siderea.models.binspec.load`. It renormalises the spectra as it is itself.
     n_stars : {2, 3}
         3 fits triples too.
     model_error : ModelError, optional
@@ -278,13 +257,14 @@ def detect_model(
     correction : SurveyCorrection, optional
         What the survey's own stars say that the model gets wrong: see `ModelDetector`.
     calibration : ModelCalibration, optional
-        The shipped one by default; one that was made for another model or grid says so.
+        By default the shipped one that was made for the model, else for the emulator; one that was
+        made for another model or grid says so.
 
     Returns
     -------
     pandas.DataFrame
         N rows: ``id``, ``chi2_single``, ``chi2_binary``, ``delta_chi2``, ``f_imp``
-        (`improvement_fraction`), ``gain_significance`` (of the same name), ``delta_bic`` (of single
+        (`improvement_fraction`), ``gain_significance`` (`evenness`), ``delta_bic`` (of single
         minus binary, positive for two), ``n_pixels`` (pairs of pixels), ``snr``,
         ``single_<label>``, ``binary_<parameter>`` and their ``_err``, ``q``, ``dv`` (second minus
         first, km/s), ``flux_ratio``, ``flags`` (`ModelFlag`), ``probability`` and ``is_binary``.
@@ -293,7 +273,7 @@ def detect_model(
     Raises
     ------
     DataError
-        If the grid does not fit the model.
+        If the grid does not fit the model, or the model cannot weigh two stars.
 
     References
     ----------

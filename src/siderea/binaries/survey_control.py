@@ -24,8 +24,8 @@ from siderea.binaries.model_calibration import (
     default_calibration,
     fingerprint,
     recalibrate,
-    robust_gain,
 )
+from siderea.binaries.model_evidence import robust_gain
 from siderea.binaries.model_selection import CHUNK, MIN_PIXELS, measured
 from siderea.binaries.survey_correction import (
     FOLDS,

@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from siderea.errors import DataError
-from siderea.io.files import atomic_write
 
 __all__ = ["SurveyCorrection", "default_correction", "design", "learn_correction"]
 
@@ -135,18 +134,17 @@ class SurveyCorrection:
         edges = np.arange(0, 2 * self.terms.shape[2] + 1)
         return np.diff(CubicSpline(edges[::2], whole, axis=2)(edges), axis=2)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path | IO[bytes]) -> None:
         """Write it as a NumPy archive (half precision: 1e-5 of the flux)."""
-        with atomic_write(Path(path)) as handle:
-            np.savez_compressed(
-                handle,
-                format=FORMAT,
-                terms=self.terms.astype(np.float16),
-                factor=self.factor.astype(np.float16),
-                floor=self.floor,
-                depth=self.depth,
-                n_stars=self.n_stars,
-            )
+        np.savez_compressed(
+            path,
+            format=FORMAT,
+            terms=self.terms.astype(np.float16),
+            factor=self.factor.astype(np.float16),
+            floor=self.floor,
+            depth=self.depth,
+            n_stars=self.n_stars,
+        )
 
     @classmethod
     def load(cls, path: str | Path | IO[bytes]) -> SurveyCorrection:

@@ -44,12 +44,18 @@ def run(
         float, typer.Option(help="ccf: least significance of a further star (sigma).")
     ] = 6.0,
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="model: a folder of El-Badry's networks, or a saved emulator, Cannon or decoder."
+        ),
+    ] = None,
     model_error: Annotated[
         Errors,
         typer.Option(
             help="model: correct and weigh what it gets wrong of real stars (survey: as learned "
             "by siderea calibrate, else as shipped for GALAH; lte: as any LTE model), or nothing "
-            "(none). auto: survey for real spectra, none for simulated ones."
+            "(none). auto: survey for real spectra, none for simulated ones and with --model."
         ),
     ] = Errors.auto,
     map_name: Annotated[str, typer.Option("--map", help="map: the map that is used.")] = "tsne",
@@ -72,7 +78,7 @@ def run(
 
     Memory: 1 GiB per process whatever the size of the store (map: 1 kB per spectrum).
     Time per thousand spectra of 16,384 pixels, in seconds of one processor: ccf 3 to 7, model 40 to
-    70 (triples 140), map 1; catalogue methods 0.1.
+    70 (triples 140; with --model 60 to 200), map 1; catalogue methods 0.1.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.detect import detect
@@ -84,24 +90,25 @@ def run(
     elif method is Method.map:
         result = detect_map(store, map_name=map_name, labels=labels)
     else:
-        recipe = _recipe(store, method, max_velocity, significance, triples, model_error)
+        recipe = (
+            _ccf(max_velocity, significance)
+            if method is Method.ccf
+            else _model(store, model, triples, model_error)
+        )
         with bar(f"Searching ({method.value})") as progress:
             result = detect(store, recipe, jobs=jobs, scheduler=scheduler, progress=progress)
     typer.echo(f"{result.n_searched} of {result.n_spectra} spectra searched")
     typer.echo(f"{result.n_multiple} show more than one star\nproduct: {result.path}")
 
 
-def _recipe(
-    store: Path,
-    method: Method,
-    max_velocity: float,
-    significance: float,
-    triples: bool,
-    errors: Errors,
-) -> Recipe:
+def _ccf(max_velocity: float, significance: float) -> Recipe:
     from siderea.binaries.detect import CCFSettings
-    from siderea.pipelines.detect import CCFRecipe, model_recipe
+    from siderea.pipelines.detect import CCFRecipe
 
-    if method is Method.ccf:
-        return CCFRecipe(CCFSettings(significance=significance), max_velocity)
-    return model_recipe(store, n_stars=3 if triples else 2, errors=errors.value)
+    return CCFRecipe(CCFSettings(significance=significance), max_velocity)
+
+
+def _model(store: Path, model: Path | None, triples: bool, errors: Errors) -> Recipe:
+    from siderea.pipelines.detect import model_recipe
+
+    return model_recipe(store, n_stars=3 if triples else 2, errors=errors.value, model=model)

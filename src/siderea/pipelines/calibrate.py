@@ -78,9 +78,10 @@ def calibrate_model(
     )
     folder = store.path / "models"
     folder.mkdir(exist_ok=True)
-    learned.correction.save(folder / CORRECTION)
-    with atomic_write(folder / CALIBRATION, "w") as handle:
-        handle.write(learned.calibration.to_json() + "\n")
+    with atomic_write(folder / CORRECTION) as handle:
+        learned.correction.save(handle)
+    with atomic_write(folder / CALIBRATION, "w") as text:
+        text.write(learned.calibration.to_json() + "\n")
     return CalibrateResult(
         folder / CORRECTION,
         folder / CALIBRATION,

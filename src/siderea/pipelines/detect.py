@@ -20,15 +20,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import (
+    ModelCalibration,
+    model_digest,
+    shipped_calibration,
+)
 from siderea.binaries.model_selection import ModelDetector
 from siderea.binaries.survey_correction import SurveyCorrection, default_correction
 from siderea.data import Spectra
+from siderea.errors import DataError
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
+from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import LTE, ModelError
+from siderea.models.protocol import DifferentiableModel
 from siderea.pipelines.calibrate import own_calibration
 from siderea.pipelines.scheduler import results
+from siderea.pipelines.spectral_model import load_model
 
 __all__ = [
     "CCFRecipe",
@@ -127,21 +135,26 @@ class ModelRecipe:
         What the survey's own stars say that the model gets wrong.
     calibration : ModelCalibration, optional
         The shipped one by default.
+    model : str, optional
+        Path of the model (`siderea.pipelines.spectral_model.load_model`), under which every worker
+        finds it; the shipped emulator by default.
     """
 
     n_stars: int = 2
     model_error: ModelError | None = None
     correction: SurveyCorrection | None = None
     calibration: ModelCalibration | None = None
+    model: str | None = None
     method: str = field(default="model", init=False)
     rows: int = field(default=256, init=False)
 
     def parameters(self) -> dict[str, Any]:
         """See `Recipe`."""
-        chosen = self.calibration or default_calibration(self.correction is not None)
+        model = self._model()
+        chosen = self.calibration or shipped_calibration(model, self.model_error, self.correction)
         digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
         error = None if self.model_error is None else asdict(self.model_error)
-        return {
+        values = {
             "n_stars": self.n_stars,
             "model_error": error,
             "correction": None if self.correction is None else self.correction.digest,
@@ -149,11 +162,16 @@ class ModelRecipe:
             "threshold": chosen.threshold,
             "false_positives": chosen.false_positives,
         }
+        return values if self.model is None else values | {"model": model_digest(model)}
+
+    def _model(self) -> Emulator | DifferentiableModel:
+        return load_default() if self.model is None else load_model(self.model)
 
     def detector(self, example: Spectra) -> Detector:
         """See `Recipe`."""
         return ModelDetector(
             example,
+            self._model(),
             n_stars=self.n_stars,
             model_error=self.model_error,
             correction=self.correction,
@@ -170,6 +188,7 @@ def model_recipe(
     *,
     n_stars: int = 2,
     errors: Literal["auto", "survey", "lte", "none"] = "auto",
+    model: str | Path | None = None,
 ) -> ModelRecipe:
     """Return the recipe of the model channel that suits a store.
 
@@ -181,8 +200,24 @@ def model_recipe(
     errors : {"auto", "survey", "lte", "none"}
         What the model is taken to get wrong: what the survey's stars say (by `calibrate_model` of
         `siderea.pipelines.calibrate` for this store, else what is shipped for GALAH), what an LTE
-        model does, or nothing. ``auto``: the survey's for real spectra, nothing for simulated ones.
+        model does, or nothing. ``auto``: the survey's for real spectra, nothing for simulated ones
+        and for other models.
+    model : path-like, optional
+        Of another model than the shipped emulator.
+
+    Raises
+    ------
+    DataError
+        If another model is to have a correction.
     """
+    if model is not None:
+        if errors == "survey":
+            raise DataError(
+                "model error: found survey with --model; the correction is the shipped emulator's: "
+                "choose lte or none"
+            )
+        error = LTE if errors == "lte" else None
+        return ModelRecipe(n_stars, error, model=str(Path(model).resolve()))
     if errors == "auto":
         made = SurveyStore.open(path).manifest.get("product") == "simulated"
         errors = "none" if made else "survey"
