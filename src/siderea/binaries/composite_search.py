@@ -28,6 +28,9 @@ KEPT, FIRST_STEPS = 2, 2
 
 STEPS, MORE_STEPS = 14, 30
 
+OTHER_ROTATIONS = (0.6, 1.4, 2.0)
+"""Of the single star's, tried after its fit."""
+
 HOPELESS = 0.2
 """A pair at two velocities goes on where its χ² lies below that of the pair at one, or above by
 less than this share of what that one gained, or `NEAR`."""
@@ -115,11 +118,30 @@ class CompositeSearch:
 
     def single(self, data: Observed) -> tuple[Observed, CompositeFit]:
         """Fit one star; return the data with the errors of all fits, and the fit."""
-        one = self.fitter.descend(self.starts.single(data), data, steps=STEPS)
+        one = self._turned(data, self.fitter.descend(self.starts.single(data), data, steps=STEPS))
         if self.model_error is not None or self.bank.correction is not None:
             data = self._weighed(data, one)
             one = self.fitter.descend(one.theta, data, steps=STEPS)
         return data, one
+
+    def _turned(self, data: Observed, fit: CompositeFit) -> CompositeFit:
+        """Return fits from other rotations where one of them is better.
+
+        The width of lines is nearly the profile's, which is free within limits: descents can end at
+        a rotation far off.
+        """
+        tried = [fit.theta]
+        for factor in OTHER_ROTATIONS:
+            theta = fit.theta.copy()
+            theta[:, 4] = factor * theta[:, 4]
+            tried.append(theta.clip(*self.fitter.bounds(1)))
+        chi2 = np.stack([fit.chi2, *(self.fitter.evaluate(t, data).chi2 for t in tried[1:])])
+        best = chi2.argmin(axis=0)
+        rows = np.flatnonzero(best > 0)
+        if not rows.size:
+            return fit
+        starts = np.stack(tried)[best[rows], rows]
+        return _better(fit, self.fitter.descend(starts, data[rows], steps=STEPS), rows)
 
     def _weighed(self, data: Observed, fit: CompositeFit) -> Observed:
         """Return the data with the model's own error in their weights: for all fits the same.
