@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from siderea.binaries.components import Components
 from siderea.binaries.correlation import Correlation
 from siderea.binaries.refine import Refined, refine
+from siderea.binaries.rotators import TURNING, best_template, steadiness, two_rotators
 from siderea.binaries.wide import WIDE, find_wide
 from siderea.errors import DataError
 
@@ -24,6 +25,11 @@ PEDESTAL = 2.5
 """A narrow profile on a wide one is believed if it adds this many times the least gain."""
 
 
+DOUBTED = 2.0
+"""A fast rotator's second star on the grid is looked at from this many times the least gain: the
+rotations of the grid are far apart there, and what lies between them looks like a second star."""
+
+
 @dataclass(frozen=True)
 class CCFSettings:
     """When a component is believed.
@@ -32,16 +38,19 @@ class CCFSettings:
     ----------
     significance : float
         Least √Δχ² of a further star over fewer stars of any rotation, in units of the CCF's own
-        scatter.
+        scatter; of that of the pixels for fast rotators.
     ratio : float
         Least height, relative to the primary's, of a second star...
     higher_ratio : float
         ... and of a third or fourth.
     gain : float
-        Least share of the explained χ² that a second star adds; twice that where the single star
-        would rotate faster than 25 km/s...
+        Least share of the explained χ² that a second star adds...
     higher_gain : float
         ... and a third or fourth.
+    rotators_gain : float
+        The same of a second star where the single star would rotate faster than 25 km/s...
+    steadiness : float
+        ... and how evenly the blocks of pixels must gain there: mean over its own error.
     separation : float
         Least difference of velocities, in units of the resolution's FWHM, c/R.
     height : float
@@ -55,6 +64,8 @@ class CCFSettings:
     higher_gain: float = 0.01
     separation: float = 0.85
     height: float = 0.1
+    rotators_gain: float = 0.005
+    steadiness: float = 3.0
 
     def __post_init__(self) -> None:
         if not (self.significance > 0 and 0 < self.ratio < 1 and self.separation > 0):
@@ -91,36 +102,33 @@ def grid_velocity(correlation: Correlation, fit: Components) -> NDArray[np.float
 
 def best_single(correlation: Correlation, one: Components) -> tuple[NDArray[np.intp], Refined]:
     """Fit the one star that explains most, with its template, at any rotation."""
-    template = correlation.template.copy()
+    source, template = correlation.source, correlation.template.copy()
     velocity, turn = grid_velocity(correlation, one), one.rotation.copy()
     height = one.height.copy()
+    turning = np.flatnonzero(turn[:, 0] >= TURNING)
+    if turning.size:
+        template[turning], height[turning, 0] = best_template(
+            source[turning], velocity[turning, 0], turn[turning, 0]
+        )
     fast = np.flatnonzero(turn[:, 0] >= WIDE[0] - 5.0)
     if fast.size:
         reach = float(correlation.n_lags * correlation.step)
-        wide = find_wide(correlation.source[fast], max_velocity=reach)
+        wide = find_wide(source[fast], max_velocity=reach)
         template[fast] = wide.template
         velocity[fast, 0], turn[fast, 0], height[fast, 0] = (
             wide.velocity,
             wide.rotation,
             wide.height,
         )
-    fit = refine(correlation.source, template, velocity, turn, height, steps=0)
-    if fast.size:  # from a coarse grid, and with errors of several km/s
-        again = refine(
-            correlation.source[fast],
-            template[fast],
-            velocity[fast],
-            turn[fast],
-            height[fast],
-            steps=2,
-        )
-        fit = fit.replaced(fast, again)
+    fit = refine(source, template, velocity, turn, height, steps=0)
+    if turning.size:  # from a coarse grid, or of another template, and with errors of several km/s
+        start = (value[turning] for value in (template, velocity, turn, height))
+        fit = fit.replaced(turning, refine(source[turning], *start, steps=2))
     return template, fit
 
 
 def second_star(
     correlation: Correlation,
-    template: NDArray[np.intp],
     single: Refined,
     one: Components,
     two: Components,
@@ -132,8 +140,8 @@ def second_star(
     Parameters
     ----------
     correlation : Correlation
-        N spectra.
-    template, single
+        N spectra, with the template of the best single star.
+    single : Refined
         See `best_single`.
     one, two : Components
         On the grid.
@@ -144,35 +152,55 @@ def second_star(
     gained = np.maximum(two.power - one.power, 0.0)
     significance = np.sqrt(gained) / (correlation.error * two.excess)
     gain = gained / np.maximum(one.power, 1e-12)
-    fit = _on_grid(correlation, two, single)
     # What the rotation of the single star between the grid's explains needs no second star.
     narrow = single.rotation[:, 0] < WIDE[0]
     share = np.where(narrow, single.gained / np.maximum(single.total - single.left, 1e-12), 0.0)
-    rows = np.flatnonzero(
-        (significance > 0.7 * settings.significance) & (gain - share > 0.4 * settings.gain)
-    )
-    if rows.size:
-        part = correlation[rows]
-        refined = _two_stars(part, two[rows], single[rows], fwhm)
-        fit = fit.replaced(rows, refined)
-        alone = refine(
-            part.source,
-            template[rows],
-            single.velocity[rows],
-            single.rotation[rows],
-            single.height[rows],
-            steps=1,
-        )
-        better = np.maximum(alone.left - refined.left, 0.0)
-        significance[rows] = np.sqrt(better) / two.excess[rows]
-        gain[rows] = better / np.maximum(alone.total - alone.left, 1e-12)
-    believed = np.zeros(len(gain), dtype=bool)
-    believed[rows] = True
     fast = single.rotation[:, 0] > FAST
-    believed &= _credible(fit, significance, np.where(fast, 0.5, 1.0) * gain, settings, fwhm)
-    return SecondStar(
-        significance, gain, fit, believed, _apart(fit) < fit.rotation.max(axis=1) + fwhm
-    )
+    least = np.where(fast, DOUBTED, 0.4) * settings.gain
+    seen = (significance > 0.7 * settings.significance) & (gain - share > least)
+    fit = _on_grid(correlation, two, single)
+    gain[fast & ~seen] = significance[fast & ~seen] = 0.0  # those of the grid mean nothing
+    turning = np.flatnonzero(fast)
+    hopeful = np.zeros(len(gain), dtype=bool)
+    if turning.size:
+        source, template = correlation.source[turning], correlation.template[turning]
+        rotators, promised = two_rotators(source, template, single[turning])
+        fit = fit.replaced(turning, rotators)
+        hopeful[turning] = promised > 0.6 * settings.rotators_gain
+    rows = np.flatnonzero(seen | hopeful)
+    steady = np.zeros(len(gain))
+    if rows.size:
+        alone, refined = _refined(correlation[rows], single[rows], two[rows], fit[rows], fwhm)
+        fit = fit.replaced(rows, refined)
+        better = np.maximum(alone.left - refined.left, 0.0)
+        gain[rows] = better / np.maximum(alone.total - alone.left, 1e-12)
+        left = np.sqrt(np.maximum(refined.left / correlation.source.good[rows].sum(axis=1), 1.0))
+        significance[rows] = np.sqrt(better) / np.where(fast[rows], left, two.excess[rows])
+        steady[rows] = steadiness(
+            correlation.source[rows], correlation.template[rows], alone, refined
+        )
+    least = np.where(fast, settings.rotators_gain, settings.gain)
+    believed = _credible(fit, significance, gain, least, settings, fwhm)
+    believed &= ~fast | (steady > settings.steadiness)
+    believed[np.setdiff1d(np.arange(len(gain)), rows)] = False
+    blended = _apart(fit) < fit.rotation.max(axis=1) + fwhm
+    return SecondStar(significance, gain, fit, believed, blended)
+
+
+def _refined(
+    correlation: Correlation, single: Refined, two: Components, rotators: Refined, fwhm: float
+) -> tuple[Refined, Refined]:
+    """Return the best single star and the best two, those of two rotators tried as well."""
+    source, template = correlation.source, correlation.template
+    alone = refine(source, template, single.velocity, single.rotation, single.height, steps=1)
+    double = _two_stars(correlation, two, single, fwhm)
+    fast = np.flatnonzero(single.rotation[:, 0] > FAST)
+    if not fast.size:
+        return alone, double
+    start = (value[fast] for value in (rotators.velocity, rotators.rotation, rotators.height))
+    again = refine(source[fast], template[fast], *start, steps=2)
+    better = (again.left < double.left[fast]) & (again.height > 0).all(axis=1)
+    return alone, double.replaced(fast[better], again[better])
 
 
 def _two_stars(correlation: Correlation, two: Components, single: Refined, fwhm: float) -> Refined:
@@ -210,18 +238,23 @@ def _pedestal(fit: Refined) -> NDArray[np.bool_]:
 
 
 def _credible(
-    fit: Refined, significance: NDArray, gain: NDArray, settings: CCFSettings, fwhm: float
+    fit: Refined,
+    significance: NDArray,
+    gain: NDArray,
+    least: NDArray,
+    settings: CCFSettings,
+    fwhm: float,
 ) -> NDArray[np.bool_]:
     """Apply the settings, and refuse pedestals that add little.
 
     A narrow profile on a wide one at nearly the same velocity is what a single star looks like
     whose line wings the template has wrong.
     """
-    pedestal = _pedestal(fit) & (gain < PEDESTAL * settings.gain)
+    pedestal = _pedestal(fit) & (gain < PEDESTAL * least)
     ratio = fit.height.min(axis=1) / np.maximum(fit.height.max(axis=1), 1e-12)
     return np.asarray(
         (significance > settings.significance)
-        & (gain > settings.gain)
+        & (gain > least)
         & (ratio > settings.ratio)
         & (_apart(fit) > settings.separation * fwhm)
         & ~pedestal

@@ -101,10 +101,17 @@ class CCFDetector:
 
     def _search(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
         """Fill the rows of the table: two stars for all, more where two were found."""
+        apart = GRID_SEPARATION * self.fwhm
         bank = Bank.of(correlation)
-        one, two = fit_components(correlation, bank, 2, separation=GRID_SEPARATION * self.fwhm)
+        (one,) = fit_components(correlation, bank, 1, separation=apart)
         template, single = best_single(correlation, one)
-        second = second_star(correlation, template, single, one, two, self.settings, self.fwhm)
+        other = np.flatnonzero(template != correlation.template)
+        if other.size:
+            correlation = self.correlator.with_templates(correlation, template)
+            bank = bank.replaced(other, Bank.of(correlation[other]))
+            (one,) = fit_components(correlation, bank, 1, separation=apart)
+        two = one_more(correlation, bank, one, separation=apart)
+        second = second_star(correlation, single, one, two, self.settings, self.fwhm)
         height = np.maximum(single.correlation, correlation.height)
         low = height < self.settings.height
         believed = second.believed & ~low
@@ -116,7 +123,7 @@ class CCFDetector:
         out.loc[rows, "gain"] = second.gain
         out.loc[rows, "n_extrema"] = self._extrema(correlation)
         out.loc[rows, "vsini"] = single.rotation[:, 0]
-        out.loc[rows, "template"] = np.where(believed, correlation.template, template)
+        out.loc[rows, "template"] = template
         out.loc[rows, "ccf_height"] = height
         fit = second.fit.brightest_first()
         out.loc[rows, "flux_ratio"] = fit.height[:, 1] / fit.height[:, 0]
