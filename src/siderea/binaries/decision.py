@@ -121,9 +121,9 @@ def best_single(correlation: Correlation, one: Components) -> tuple[NDArray[np.i
             wide.height,
         )
     fit = refine(source, template, velocity, turn, height, steps=0)
-    if turning.size:  # from a coarse grid, or of another template, and with errors of several km/s
-        start = (value[turning] for value in (template, velocity, turn, height))
-        fit = fit.replaced(turning, refine(source[turning], *start, steps=2))
+    if fast.size:  # from a coarse grid, and with errors of several km/s
+        start = (value[fast] for value in (template, velocity, turn, height))
+        fit = fit.replaced(fast, refine(source[fast], *start, steps=2))
     return template, fit
 
 
@@ -160,7 +160,8 @@ def second_star(
     seen = (significance > 0.7 * settings.significance) & (gain - share > least)
     fit = _on_grid(correlation, two, single)
     gain[fast & ~seen] = significance[fast & ~seen] = 0.0  # those of the grid mean nothing
-    turning = np.flatnonzero(fast)
+    apart = np.abs(two.velocity[:, 1] - two.velocity[:, 0]) > two.rotation.max(axis=1) + fwhm
+    turning = np.flatnonzero(fast & ~(seen & apart))
     hopeful = np.zeros(len(gain), dtype=bool)
     if turning.size:
         source, template = correlation.source[turning], correlation.template[turning]
@@ -170,7 +171,19 @@ def second_star(
     rows = np.flatnonzero(seen | hopeful)
     steady = np.zeros(len(gain))
     if rows.size:
-        alone, refined = _refined(correlation[rows], single[rows], two[rows], fit[rows], fwhm)
+        alone = _once_more(correlation[rows], single[rows], steps=1)
+        refined = fit[rows]
+        known, turned = np.flatnonzero(seen[rows]), np.flatnonzero(hopeful[rows])
+        if turned.size:
+            these = rows[turned]
+            again = _once_more(correlation[these], fit[these], steps=2)
+            refined = refined.replaced(turned, again)
+        if known.size:
+            these = rows[known]
+            again = _two_stars(correlation[these], two[these], single[these], fwhm)
+            mine = refined[known]
+            better = ~hopeful[these] | (again.left < mine.left) | (mine.height <= 0).any(axis=1)
+            refined = refined.replaced(known[better], again[better])
         fit = fit.replaced(rows, refined)
         better = np.maximum(alone.left - refined.left, 0.0)
         gain[rows] = better / np.maximum(alone.total - alone.left, 1e-12)
@@ -187,20 +200,10 @@ def second_star(
     return SecondStar(significance, gain, fit, believed, blended)
 
 
-def _refined(
-    correlation: Correlation, single: Refined, two: Components, rotators: Refined, fwhm: float
-) -> tuple[Refined, Refined]:
-    """Return the best single star and the best two, those of two rotators tried as well."""
-    source, template = correlation.source, correlation.template
-    alone = refine(source, template, single.velocity, single.rotation, single.height, steps=1)
-    double = _two_stars(correlation, two, single, fwhm)
-    fast = np.flatnonzero(single.rotation[:, 0] > FAST)
-    if not fast.size:
-        return alone, double
-    start = (value[fast] for value in (rotators.velocity, rotators.rotation, rotators.height))
-    again = refine(source[fast], template[fast], *start, steps=2)
-    better = (again.left < double.left[fast]) & (again.height > 0).all(axis=1)
-    return alone, double.replaced(fast[better], again[better])
+def _once_more(correlation: Correlation, stars: Refined, *, steps: int) -> Refined:
+    """Descend further from where stars stand."""
+    start = stars.velocity, stars.rotation, stars.height
+    return refine(correlation.source, correlation.template, *start, steps=steps)
 
 
 def _two_stars(correlation: Correlation, two: Components, single: Refined, fwhm: float) -> Refined:

@@ -119,9 +119,12 @@ def two_rotators(
         better = tried.left < left
         best = best.replaced(np.flatnonzero(better), tried[better])
         left = np.minimum(left, tried.left)
-    again = refine(coarse, template, best.velocity, best.rotation, best.height, steps=3)
-    gain = (alone.left - again.left) / np.maximum(alone.total - alone.left, 1e-12)
-    return again, np.where((again.height > 0).all(axis=1), np.maximum(gain, 0.0), 0.0)
+    rows = np.flatnonzero(left < alone.left)
+    if rows.size:
+        start = (value[rows] for value in (template, best.velocity, best.rotation, best.height))
+        best = best.replaced(rows, refine(coarse[rows], *start, steps=3))
+    gain = (alone.left - best.left) / np.maximum(alone.total - alone.left, 1e-12)
+    return best, np.where((best.height > 0).all(axis=1), np.maximum(gain, 0.0), 0.0)
 
 
 def _shared(
