@@ -50,7 +50,7 @@ class CCFSettings:
     rotators_gain : float
         The same of a second star where the single star would rotate faster than 25 km/s...
     steadiness : float
-        ... and how evenly the blocks of pixels must gain there: mean over its own error.
+        ... and how evenly blocks of 128 pixels must gain there: their mean over their scatter.
     separation : float
         Least difference of velocities, in units of the resolution's FWHM, c/R.
     height : float
@@ -65,7 +65,7 @@ class CCFSettings:
     separation: float = 0.85
     height: float = 0.1
     rotators_gain: float = 0.005
-    steadiness: float = 3.0
+    steadiness: float = 0.23
 
     def __post_init__(self) -> None:
         if not (self.significance > 0 and 0 < self.ratio < 1 and self.separation > 0):
@@ -122,8 +122,8 @@ def best_single(correlation: Correlation, one: Components) -> tuple[NDArray[np.i
         )
     fit = refine(source, template, velocity, turn, height, steps=0)
     if fast.size:  # from a coarse grid, and with errors of several km/s
-        start = (value[fast] for value in (template, velocity, turn, height))
-        fit = fit.replaced(fast, refine(source[fast], *start, steps=2))
+        start = velocity[fast], turn[fast], height[fast]
+        fit = fit.replaced(fast, refine(source[fast], template[fast], *start, steps=2))
     return template, fit
 
 
@@ -152,15 +152,16 @@ def second_star(
     gained = np.maximum(two.power - one.power, 0.0)
     significance = np.sqrt(gained) / (correlation.error * two.excess)
     gain = gained / np.maximum(one.power, 1e-12)
-    # What the rotation of the single star between the grid's explains needs no second star.
-    narrow = single.rotation[:, 0] < WIDE[0]
+    apart = np.abs(two.velocity[:, 1] - two.velocity[:, 0]) > two.rotation.max(axis=1) + fwhm
+    # What the rotation of the single star between the grid's explains needs no second star; one
+    # that stands apart explains nothing of it.
+    narrow = (single.rotation[:, 0] < WIDE[0]) & ~apart
     share = np.where(narrow, single.gained / np.maximum(single.total - single.left, 1e-12), 0.0)
     fast = single.rotation[:, 0] > FAST
     least = np.where(fast, DOUBTED, 0.4) * settings.gain
     seen = (significance > 0.7 * settings.significance) & (gain - share > least)
     fit = _on_grid(correlation, two, single)
     gain[fast & ~seen] = significance[fast & ~seen] = 0.0  # those of the grid mean nothing
-    apart = np.abs(two.velocity[:, 1] - two.velocity[:, 0]) > two.rotation.max(axis=1) + fwhm
     turning = np.flatnonzero(fast & ~(seen & apart))
     hopeful = np.zeros(len(gain), dtype=bool)
     if turning.size:

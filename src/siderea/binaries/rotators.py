@@ -86,7 +86,7 @@ def best_template(
     g = np.maximum(g, 1e-12)
     best = (np.maximum(c, 0.0) ** 2 / g).argmax(axis=1)
     row = np.arange(n)
-    return best, np.maximum(c[row, best], 0.0) / (g[row, best] * 1.0)
+    return best, np.maximum(c[row, best], 0.0) / g[row, best]
 
 
 def two_rotators(
@@ -121,8 +121,9 @@ def two_rotators(
         left = np.minimum(left, tried.left)
     rows = np.flatnonzero(left < alone.left)
     if rows.size:
-        start = (value[rows] for value in (template, best.velocity, best.rotation, best.height))
-        best = best.replaced(rows, refine(coarse[rows], *start, steps=3))
+        mine = best[rows]
+        start = mine.velocity, mine.rotation, mine.height
+        best = best.replaced(rows, refine(coarse[rows], template[rows], *start, steps=3))
     gain = (alone.left - best.left) / np.maximum(alone.total - alone.left, 1e-12)
     return best, np.where((best.height > 0).all(axis=1), np.maximum(gain, 0.0), 0.0)
 
@@ -190,14 +191,14 @@ def binned(source: Transformed) -> Transformed:
 def steadiness(
     source: Transformed, template: NDArray[np.intp], single: Refined, double: Refined
 ) -> NDArray[np.float64]:
-    """Return the mean gain of the blocks of pixels over its own error, t (N,).
+    """Return the mean gain of the blocks of pixels over its scatter from block to block (N,).
 
-    With g_b the χ² that two stars gain in block b of B: t = ḡ √B / s(g). It does not depend on how
-    large the errors are, nor on what one strong line does.
+    With g_b the χ² that two stars gain in block b: ḡ / s(g). It does not depend on how large the
+    errors are, nor on the number of blocks, and one strong line cannot raise it.
     """
     before, after = (block_residuals(source, template, fit) for fit in (single, double))
     gain, seen = before - after, before > 0
     number = np.maximum(seen.sum(axis=1), 2)
     mean = gain.sum(axis=1) / number
     variance = ((gain - mean[:, None]) ** 2 * seen).sum(axis=1) / (number - 1)
-    return np.asarray(mean * np.sqrt(number) / np.sqrt(np.maximum(variance, 1e-30)))
+    return np.asarray(mean / np.sqrt(np.maximum(variance, 1e-30)))
