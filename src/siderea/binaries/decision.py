@@ -25,6 +25,9 @@ PEDESTAL = 2.5
 """A narrow profile on a wide one is believed if it adds this many times the least gain."""
 
 
+HOPE = 0.6
+"""Two rotators go on to all pixels if they gain this share of the least gain on coarse ones."""
+
 DOUBTED = 2.0
 """A fast rotator's second star on the grid is looked at from this many times the least gain: the
 rotations of the grid are far apart there, and what lies between them looks like a second star."""
@@ -160,45 +163,56 @@ def second_star(
     fast = single.rotation[:, 0] > FAST
     least = np.where(fast, DOUBTED, 0.4) * settings.gain
     seen = (significance > 0.7 * settings.significance) & (gain - share > least)
-    fit = _on_grid(correlation, two, single)
+    fit, hopeful = _on_grid(correlation, two, single), np.zeros(len(gain), dtype=bool)
     gain[fast & ~seen] = significance[fast & ~seen] = 0.0  # those of the grid mean nothing
     turning = np.flatnonzero(fast & ~(seen & apart))
-    hopeful = np.zeros(len(gain), dtype=bool)
     if turning.size:
         source, template = correlation.source[turning], correlation.template[turning]
         rotators, promised = two_rotators(source, template, single[turning])
         fit = fit.replaced(turning, rotators)
-        hopeful[turning] = promised > 0.6 * settings.rotators_gain
+        hopeful[turning] = promised > HOPE * settings.rotators_gain
     rows = np.flatnonzero(seen | hopeful)
     steady = np.zeros(len(gain))
     if rows.size:
-        alone = _once_more(correlation[rows], single[rows], steps=1)
-        refined = fit[rows]
-        known, turned = np.flatnonzero(seen[rows]), np.flatnonzero(hopeful[rows])
-        if turned.size:
-            these = rows[turned]
-            again = _once_more(correlation[these], fit[these], steps=2)
-            refined = refined.replaced(turned, again)
-        if known.size:
-            these = rows[known]
-            again = _two_stars(correlation[these], two[these], single[these], fwhm)
-            mine = refined[known]
-            better = ~hopeful[these] | (again.left < mine.left) | (mine.height <= 0).any(axis=1)
-            refined = refined.replaced(known[better], again[better])
+        part, scatter = correlation[rows], two.excess[rows]
+        alone = _once_more(part, single[rows], steps=1)
+        refined = _refined(
+            part, two[rows], single[rows], fit[rows], (seen[rows], hopeful[rows]), fwhm
+        )
         fit = fit.replaced(rows, refined)
         better = np.maximum(alone.left - refined.left, 0.0)
         gain[rows] = better / np.maximum(alone.total - alone.left, 1e-12)
-        left = np.sqrt(np.maximum(refined.left / correlation.source.good[rows].sum(axis=1), 1.0))
-        significance[rows] = np.sqrt(better) / np.where(fast[rows], left, two.excess[rows])
-        steady[rows] = steadiness(
-            correlation.source[rows], correlation.template[rows], alone, refined
-        )
+        reduced = refined.left / part.source.good.sum(axis=1)
+        scatter = np.where(fast[rows], np.sqrt(np.maximum(reduced, 1.0)), scatter)
+        significance[rows] = np.sqrt(better) / scatter
+        steady[rows] = steadiness(part.source, part.template, alone, refined)
     least = np.where(fast, settings.rotators_gain, settings.gain)
-    believed = _credible(fit, significance, gain, least, settings, fwhm)
-    believed &= ~fast | (steady > settings.steadiness)
-    believed[np.setdiff1d(np.arange(len(gain)), rows)] = False
+    believed = (seen | hopeful) & (~fast | (steady > settings.steadiness))
+    believed &= _credible(fit, significance, gain, least, settings, fwhm)
     blended = _apart(fit) < fit.rotation.max(axis=1) + fwhm
     return SecondStar(significance, gain, fit, believed, blended)
+
+
+def _refined(
+    correlation: Correlation,
+    two: Components,
+    single: Refined,
+    rotators: Refined,
+    starts: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    fwhm: float,
+) -> Refined:
+    """Descend from the two stars of the grid where it saw them, and from rotators of promise."""
+    fit, (seen, hopeful) = rotators, starts
+    turned = np.flatnonzero(hopeful)
+    if turned.size:
+        fit = fit.replaced(turned, _once_more(correlation[turned], rotators[turned], steps=2))
+    known = np.flatnonzero(seen)
+    if known.size:
+        grid = _two_stars(correlation[known], two[known], single[known], fwhm)
+        mine = fit[known]
+        better = ~hopeful[known] | (grid.left < mine.left) | (mine.height <= 0).any(axis=1)
+        fit = fit.replaced(known[better], grid[better])
+    return fit
 
 
 def _once_more(correlation: Correlation, stars: Refined, *, steps: int) -> Refined:
