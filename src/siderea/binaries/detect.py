@@ -119,15 +119,18 @@ class CCFDetector:
         flags |= np.where(single.rotation[:, 0] > FAST, int(DetectionFlag.FAST_ROTATOR), 0)
         flags |= np.where(single.rotation[:, 0] > 60.0, int(DetectionFlag.VERY_FAST), 0)
         flags |= np.where(believed & second.blended, int(DetectionFlag.BLENDED), 0)
-        out.loc[rows, "significance"] = second.significance
-        out.loc[rows, "gain"] = second.gain
-        out.loc[rows, "n_extrema"] = self._extrema(correlation)
-        out.loc[rows, "vsini"] = single.rotation[:, 0]
-        out.loc[rows, "template"] = template
-        out.loc[rows, "ccf_height"] = height
         fit = second.fit.brightest_first()
-        out.loc[rows, "flux_ratio"] = fit.height[:, 1] / fit.height[:, 0]
-        out.loc[rows, "dv"] = np.abs(fit.velocity[:, 1] - fit.velocity[:, 0])
+        values = {
+            "significance": second.significance,
+            "gain": second.gain,
+            "vsini": single.rotation[:, 0],
+            "ccf_height": height,
+            "flux_ratio": fit.height[:, 1] / fit.height[:, 0],
+            "dv": np.abs(fit.velocity[:, 1] - fit.velocity[:, 0]),
+        }
+        out.loc[rows, list(values)] = np.column_stack(list(values.values()))
+        counted = {"n_extrema": self._extrema(correlation), "template": template}
+        out.loc[rows, list(counted)] = np.column_stack(list(counted.values()))
         write_stars(out, rows[~believed], single[~believed], self.fwhm)
         if believed.any():
             found = np.flatnonzero(believed)

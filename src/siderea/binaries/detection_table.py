@@ -59,11 +59,9 @@ def write_stars(out: pd.DataFrame, rows: NDArray, fit: Refined, fwhm: float) -> 
         apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
         factor[apart < fit.rotation.max(axis=1) + fwhm] = BLENDED_FACTOR
     error = np.hypot(factor * fit.velocity_err, VELOCITY_FLOOR)
-    for k in range(number):
-        out.loc[rows, f"rv_{k + 1}"] = velocity[:, k]
-        out.loc[rows, f"rv_{k + 1}_err"] = error[:, k]
-        out.loc[rows, f"height_{k + 1}"] = fit.height[:, k]
-        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[:, k]
+    names = [f"{name}_{k + 1}" for name in ("rv", "height", "vsini") for k in range(number)]
+    names += [f"rv_{k + 1}_err" for k in range(number)]
+    out.loc[rows, names] = np.hstack([velocity, fit.height, fit.rotation, error])
 
 
 def confidence(table: pd.DataFrame) -> NDArray[np.object_]:

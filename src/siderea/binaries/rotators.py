@@ -112,14 +112,8 @@ def two_rotators(
     """
     coarse = binned(source)
     alone = refine(coarse, template, single.velocity, single.rotation, single.height, steps=1)
-    best = _shared(coarse, template, single, *SHARES[0])
-    left = best.left
-    for shares in SHARES[1:]:
-        tried = _shared(coarse, template, single, *shares)
-        better = tried.left < left
-        best = best.replaced(np.flatnonzero(better), tried[better])
-        left = np.minimum(left, tried.left)
-    rows = np.flatnonzero(left < alone.left)
+    best = _best_start(coarse, template, single)
+    rows = np.flatnonzero(best.left < alone.left)
     if rows.size:
         mine = best[rows]
         start = mine.velocity, mine.rotation, mine.height
@@ -128,17 +122,22 @@ def two_rotators(
     return best, np.where((best.height > 0).all(axis=1), np.maximum(gain, 0.0), 0.0)
 
 
-def _shared(
-    source: Transformed,
-    template: NDArray[np.intp],
-    single: Refined,
-    offset: tuple[float, float],
-    turn: tuple[float, float],
-    share: tuple[float, float],
-) -> Refined:
-    velocity = single.velocity + single.rotation * np.array(offset)
-    turned, height = single.rotation * np.array(turn), single.height * np.array(share)
-    return refine(source, template, velocity, turned, height, steps=2)
+def _best_start(source: Transformed, template: NDArray[np.intp], single: Refined) -> Refined:
+    """Take two steps from each of the `SHARES`, and return the best."""
+    n = len(template)
+    offset, turn, share = (np.repeat(value, n, axis=0) for value in np.swapaxes(SHARES, 0, 1))
+    rows = np.tile(np.arange(n), len(SHARES))
+    one = single[rows]
+    tried = refine(
+        source[rows],
+        template[rows],
+        one.velocity + one.rotation * offset,
+        one.rotation * turn,
+        one.height * share,
+        steps=2,
+    )
+    best = tried.left.reshape(len(SHARES), n).argmin(axis=0)
+    return tried[best * n + np.arange(n)]
 
 
 def binned(source: Transformed) -> Transformed:
