@@ -22,6 +22,7 @@ from siderea.binaries.decision import FAST, CCFSettings, best_single, grid_veloc
 from siderea.binaries.detection_table import (
     MOST,
     DetectionFlag,
+    Table,
     confidence,
     empty_table,
     write_stars,
@@ -88,18 +89,18 @@ class CCFDetector:
     def _chunk(self, spectra: Spectra, own: NDArray | None) -> pd.DataFrame:
         out = empty_table(spectra.ids)
         if not len(spectra):
-            return out
+            return pd.DataFrame(out)
         if own is None and self.follow_labels:
             own = label_templates(spectra)
         correlation = self.correlator(spectra, references=own)
         usable = np.isfinite(correlation.error)
-        out.loc[~usable, "flags"] = int(DetectionFlag.NO_DATA)
+        out["flags"][~usable] = int(DetectionFlag.NO_DATA)
         if usable.any():
             rows = np.flatnonzero(usable)
             self._search(correlation[rows], rows, out)
-        return out
+        return pd.DataFrame(out)
 
-    def _search(self, correlation: Correlation, rows: NDArray, out: pd.DataFrame) -> None:
+    def _search(self, correlation: Correlation, rows: NDArray, out: Table) -> None:
         """Fill the rows of the table: two stars for all, more where two were found."""
         apart = GRID_SEPARATION * self.fwhm
         bank = Bank.of(correlation)
@@ -127,10 +128,11 @@ class CCFDetector:
             "ccf_height": height,
             "flux_ratio": fit.height[:, 1] / fit.height[:, 0],
             "dv": np.abs(fit.velocity[:, 1] - fit.velocity[:, 0]),
+            "n_extrema": self._extrema(correlation),
+            "template": template,
         }
-        out.loc[rows, list(values)] = np.column_stack(list(values.values()))
-        counted = {"n_extrema": self._extrema(correlation), "template": template}
-        out.loc[rows, list(counted)] = np.column_stack(list(counted.values()))
+        for name, column in values.items():
+            out[name][rows] = column
         write_stars(out, rows[~believed], single[~believed], self.fwhm)
         if believed.any():
             found = np.flatnonzero(believed)
@@ -138,10 +140,10 @@ class CCFDetector:
             self._pairs(part, second.fit[found], rows[found], out)
             self._higher(part, bank[found], two[found], rows[found], out)
             flags[found] |= self._cross_talk(part, two, found)
-        edge = np.abs(out.loc[rows, "rv_1"].to_numpy()) > 0.98 * correlation.velocities[-1]
+        edge = np.abs(out["rv_1"][rows]) > 0.98 * correlation.velocities[-1]
         flags |= np.where(edge, int(DetectionFlag.AT_EDGE), 0)
-        out.loc[rows, "flags"] = flags
-        out.loc[rows, "confidence"] = confidence(out.loc[rows])
+        out["flags"][rows] = flags
+        out["confidence"][rows] = confidence(out)[rows]
 
     def _extrema(self, correlation: Correlation) -> NDArray[np.intp]:
         """Count components by derivatives alone (Merle et al. 2017)."""
@@ -150,9 +152,7 @@ class CCFDetector:
             correlation.ccf, lags * correlation.step, error=correlation.error
         ).n_components
 
-    def _pairs(
-        self, correlation: Correlation, fit: Refined, rows: NDArray, out: pd.DataFrame
-    ) -> None:
+    def _pairs(self, correlation: Correlation, fit: Refined, rows: NDArray, out: Table) -> None:
         """Fit two stars with the pair of templates that explains most, unless they are blended.
 
         A blend does not tell a second template from a second rotation.
@@ -163,7 +163,7 @@ class CCFDetector:
         apart = np.abs(np.diff(fit.velocity, axis=1))[:, 0]
         worse |= apart < fit.rotation.max(axis=1) + self.fwhm
         best = again.replaced(np.flatnonzero(worse), fit[worse]).brightest_first()
-        out.loc[rows, "flux_ratio"] = best.height[:, 1] / best.height[:, 0]
+        out["flux_ratio"][rows] = best.height[:, 1] / best.height[:, 0]
         write_stars(out, rows, best, self.fwhm)
 
     def _higher(
@@ -172,7 +172,7 @@ class CCFDetector:
         bank: Bank,
         two: Components,
         rows: NDArray,
-        out: pd.DataFrame,
+        out: Table,
     ) -> None:
         """Search a third and a fourth star where two were found."""
         fewer = two
