@@ -14,7 +14,7 @@ and motions and parallaxes exchanged among the sources, which leaves no real pai
 import argparse
 import os
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,9 @@ GAIA = ("gaia_g", "gaia_bp", "gaia_rp")
 MOTION = ("pmra", "pmdec", "parallax", "pmra_err", "pmdec_err", "parallax_err")
 TO_SFD = 1.14
 """Reddening of the map of Green et al. (2019) in units of E(B−V) of SFD, as in ``distances.py``."""
+
+REDDEST = 2.0
+"""BP − RP of the simulated stars that are counted: nearly all of the real ones are bluer."""
 
 FRACTIONS = (0.35, 0.44, 0.50)
 """Share of systems with companions: K dwarfs and the least published, solar type (Raghavan et al.
@@ -53,7 +56,7 @@ def shares(title: str, probability, real, edges) -> None:
 
 
 def simulated_sky(n, rng, *, like=None, settings=DEEP) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a catalogue with the errors of real stars drawn at random, or small ones; the truth.
+    """Return a catalogue with the errors of real stars of like G, or small ones; the truth.
 
     The reddening's error moves all bands at once, and is in no column of errors.
     """
@@ -66,8 +69,10 @@ def simulated_sky(n, rng, *, like=None, settings=DEEP) -> tuple[pd.DataFrame, pd
     if like is None:
         error, fe_h_err = 0.02 * parallax, np.full(n, 0.05)
     else:
-        real = like.iloc[rng.integers(0, len(like), n)]
-        error = parallax * (real["parallax_err"] / real["parallax"]).to_numpy()
+        by_light = like.sort_values("mag_gaia_g")
+        place = np.searchsorted(by_light["mag_gaia_g"], truth["mag_gaia_g"])
+        real = by_light.iloc[np.clip(place + rng.integers(-20, 21, n), 0, len(like) - 1)]
+        error = real["parallax_err"].to_numpy()
         fe_h_err = real["fe_h_err"].to_numpy()
         mag_err = real[[f"mag_{name}_err" for name in GAIA]].to_numpy()
         frame["ebv"] = rng.normal(frame["ebv"], real["ebv_err"])
@@ -207,6 +212,7 @@ def green2020(number: int = 400, seed: int = 2030) -> None:
     print(
         f"green2020: {used.sum()} unevolved stars as they are: above .5 / .9: "
         f"{above[0]:.3f} / {above[1]:.3f}; sum of probabilities {probability[used].mean():.3f}, "
+        f"excess above .35 mag {(found['excess'][used] > 0.35).mean():.3f}; "
         f"share fitted {sequence.binaries:.3f}, widths {np.round(sequence.width, 3)}"
     )
     expected(frame[used])
@@ -228,23 +234,34 @@ def green2020(number: int = 400, seed: int = 2030) -> None:
 
 
 def expected(stars: pd.DataFrame, seed: int = 2031) -> None:
-    """Print what a simulated sample of like magnitudes and parallax errors has above .5."""
-    limits = tuple(np.quantile(stars["mag_gaia_g"], [0.02, 0.98]).round(2))
-    selection = replace(DEEP.selection, band="gaia_g", magnitude=limits)
-    for fraction in FRACTIONS:
+    """Print what simulated samples of like magnitudes and errors have above .5.
+
+    Limited by magnitude, binaries are seen farther, and there are more of them; limited by distance
+    alone they are as many as they are. The real sample lies between: its parallaxes limit it too.
+    """
+    bright, faint = np.quantile(stars["mag_gaia_g"], [0.02, 0.98]).round(2)
+    limits = {
+        "magnitude": replace(DEEP.selection, band="gaia_g", magnitude=(bright, faint)),
+        "distance": replace(DEEP.selection, magnitude=(-np.inf, np.inf), distance=(0.1, 0.5)),
+    }
+    for (name, selection), fraction in product(limits.items(), FRACTIONS):
         settings = replace(DEEP, selection=selection, binary_fraction=fraction)
         frame, truth = simulated_sky(
             8000, np.random.default_rng(seed), like=stars, settings=settings
         )
         found = photometric_excess(frame)
-        used = ((found["flags"] == 0) & found["probability"].notna()).to_numpy()
+        colour = frame["mag_gaia_bp"] - frame["mag_gaia_rp"]
+        used = (
+            (found["flags"] == 0) & found["probability"].notna() & (colour < REDDEST)
+        ).to_numpy()
         probability, real = found["probability"].to_numpy(), truth["n_stars"].to_numpy() > 1
+        alone = probability[used & ~real]
         print(
-            f"simulated, {fraction:.2f} of systems multiple ({real[used].mean():.2f} of the "
-            f"{used.sum()} unevolved, G {limits[0]} to {limits[1]}): above .5 / .9: "
-            f"{(probability[used] > 0.5).mean():.3f} / {(probability[used] > 0.9).mean():.3f}; of "
-            f"the single ones {(probability[used & ~real] > 0.5).mean():.3f} / "
-            f"{(probability[used & ~real] > 0.9).mean():.3f}"
+            f"simulated, limited by {name}, {fraction:.2f} of systems multiple "
+            f"({real[used].mean():.2f} of the {used.sum()} unevolved): above .5 / .9: "
+            f"{(probability[used] > 0.5).mean():.3f} / {(probability[used] > 0.9).mean():.3f} (of "
+            f"the single ones {(alone > 0.5).mean():.3f} / {(alone > 0.9).mean():.3f}); excess "
+            f"above .35 mag {(found['excess'][used] > 0.35).mean():.3f}"
         )
 
 
