@@ -43,6 +43,14 @@ def run(
     significance: Annotated[
         float, typer.Option(help="ccf: least significance of a further star (sigma).")
     ] = 6.0,
+    templates: Annotated[
+        str,
+        typer.Option(
+            metavar="emulator|masks|reference|FILE",
+            help="ccf: stars of the emulator, masks of their lines, what the autoencoder of --map "
+            "makes of each spectrum, or a file of lines (wavelength, depth) or of spectra.",
+        ),
+    ] = "emulator",
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
     model: Annotated[
         Path | None,
@@ -58,7 +66,9 @@ def run(
             "(none). auto: survey for real spectra, none for simulated ones and with --model."
         ),
     ] = Errors.auto,
-    map_name: Annotated[str, typer.Option("--map", help="map: the map that is used.")] = "tsne",
+    map_name: Annotated[
+        str, typer.Option("--map", help="map, ccf: the map that is used.")
+    ] = "tsne",
     labels: Annotated[
         Path | None,
         typer.Option(help="map: table of id and class (default: those given to classify)."),
@@ -90,22 +100,33 @@ def run(
     elif method is Method.map:
         result = detect_map(store, map_name=map_name, labels=labels)
     else:
-        recipe = (
-            _ccf(max_velocity, significance)
-            if method is Method.ccf
-            else _model(store, model, triples, model_error)
-        )
+        if method is Method.ccf:
+            recipe: Recipe = _ccf(store, max_velocity, significance, templates, map_name)
+        else:
+            recipe = _model(store, model, triples, model_error)
         with bar(f"Searching ({method.value})") as progress:
             result = detect(store, recipe, jobs=jobs, scheduler=scheduler, progress=progress)
     typer.echo(f"{result.n_searched} of {result.n_spectra} spectra searched")
     typer.echo(f"{result.n_multiple} show more than one star\nproduct: {result.path}")
 
 
-def _ccf(max_velocity: float, significance: float) -> Recipe:
+def _ccf(
+    store: Path, max_velocity: float, significance: float, templates: str, map_name: str
+) -> Recipe:
     from siderea.binaries.detect import CCFSettings
+    from siderea.io.store import SurveyStore
+    from siderea.pipelines.ccf_templates import file_templates, map_reference, mask_templates
     from siderea.pipelines.detect import CCFRecipe
 
-    return CCFRecipe(CCFSettings(significance=significance), max_velocity)
+    settings = CCFSettings(significance=significance)
+    if templates == "emulator":
+        return CCFRecipe(settings, max_velocity)
+    opened = SurveyStore.open(store)
+    if templates == "reference":
+        return CCFRecipe(settings, max_velocity, reference=map_reference(opened, map_name))
+    masks = templates == "masks"
+    chosen = mask_templates(opened) if masks else file_templates(opened, Path(templates))
+    return CCFRecipe(settings, max_velocity, chosen)
 
 
 def _model(store: Path, model: Path | None, triples: bool, errors: Errors) -> Recipe:

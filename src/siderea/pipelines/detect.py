@@ -35,6 +35,7 @@ from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import LTE, ModelError
 from siderea.models.protocol import DifferentiableModel
 from siderea.pipelines.calibrate import own_calibration
+from siderea.pipelines.ccf_templates import AutoencoderReference
 from siderea.pipelines.scheduler import results
 from siderea.pipelines.spectral_model import load_model
 
@@ -90,11 +91,15 @@ class CCFRecipe:
         Range of velocities on either side of 0, km/s, in the frame of the stored spectra.
     templates : (T, P) ndarray, optional
         Normalised spectra on the store's grid; the emulator's dozen by default.
+    reference : AutoencoderReference, optional
+        Correlate each spectrum with what an autoencoder makes of it, and what it makes of the
+        middle of its latent space, instead of templates.
     """
 
     settings: CCFSettings = field(default_factory=CCFSettings)
     max_velocity: float = 200.0
     templates: NDArray | None = None
+    reference: AutoencoderReference | None = None
     method: str = field(default="ccf", init=False)
     rows: int = field(default=512, init=False)
 
@@ -104,16 +109,20 @@ class CCFRecipe:
         if self.templates is not None:
             content = np.ascontiguousarray(self.templates).tobytes()
             values["templates"] = hashlib.sha256(content).hexdigest()[:16]
+        if self.reference is not None:
+            values["reference"] = self.reference.digest()
         return values
 
     def detector(self, example: Spectra) -> Detector:
         """See `Recipe`."""
-        return CCFDetector(
-            example,
-            templates=self.templates,
-            settings=self.settings,
-            max_velocity=self.max_velocity,
+        reference = self.reference
+        shared = self.templates if reference is None else reference.mean(example)
+        search = CCFDetector(
+            example, templates=shared, settings=self.settings, max_velocity=self.max_velocity
         )
+        if reference is None:
+            return search
+        return lambda spectra: search(spectra, references=reference(spectra))
 
     def counts(self, table: pd.DataFrame) -> tuple[int, int]:
         """See `Recipe`."""
