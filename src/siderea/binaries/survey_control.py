@@ -38,7 +38,7 @@ from siderea.errors import DataError
 from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import LTE, ModelError
 
-__all__ = ["SurveyCalibration", "calibrate_on_survey"]
+__all__ = ["SurveyCalibration", "calibrate_on_survey", "cross_fitted"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
@@ -162,6 +162,33 @@ def calibrate_on_survey(
     )
     stars = left.table.assign(id=spectra.ids[left.rows])
     return SurveyCalibration(correction, calibration, stars)
+
+
+def cross_fitted(
+    spectra: Spectra,
+    model: Emulator | None = None,
+    *,
+    model_error: ModelError = LTE,
+    rng: np.random.Generator | int = 0,
+) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Fit every star with a correction that was learned from others (five folds).
+
+    Parameters
+    ----------
+    spectra, model, model_error, rng
+        See `calibrate_on_survey`.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        As `SurveyCalibration.stars`; stars that the model does not fit at all are not in it.
+    rows : ndarray of int
+        Of the spectra, in the order of the table.
+    """
+    search = CompositeSearch(model or load_default(), spectra, model_error=model_error)
+    data = Observed.of(spectra, search.bank)
+    left = _left(search, data, _normal_stars(search, data), np.random.default_rng(rng))
+    return left.table.assign(id=spectra.ids[left.rows]), left.rows
 
 
 def _normal_stars(search: CompositeSearch, data: Observed) -> NDArray[np.intp]:
