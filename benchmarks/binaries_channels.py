@@ -4,7 +4,7 @@
     python benchmarks/binaries_channels.py table FOLDER [--stars 20480]      # seed 2026: the table
     python benchmarks/binaries_channels.py survey FOLDER DATA # learns from 61 real GALAH stars
     python benchmarks/binaries_channels.py real FOLDER DATA   # those stars, corrected by others
-    python benchmarks/binaries_channels.py nature FOLDER [--stars 8192]      # lines that are wrong
+    python benchmarks/binaries_channels.py nature FOLDER [--stars 4096]      # lines that are wrong
     python benchmarks/binaries_channels.py cost
 
 ``calibrate`` and ``survey`` write the files that are shipped in src/siderea/binaries/data. Stores
@@ -257,7 +257,9 @@ def nature(folder: Path, stars: int, jobs: int) -> None:
     """All channels on stars whose lines are off, the model calibrated on their spectra alone."""
     store = inject(folder / "mnature.siderea", WrongLines(stars, 2027), jobs=jobs)
     if own_calibration(store.path) is None:
-        told = calibrate_model(store.path, progress=progress("controls"))
+        told = calibrate_model(
+            store.path, n_stars=400, n_controls=2000, progress=progress("controls")
+        )
         print(f"learned from {told.n_stars}: {told.metrics}")
     if "detections_model" not in store.products:
         recipe = model_recipe(store.path, errors="survey")
@@ -289,7 +291,7 @@ if __name__ == "__main__":
     elif options.what == "table":
         table(options.folder, options.stars or 20_480, options.jobs)
     elif options.what == "nature":
-        nature(options.folder, options.stars or 8192, options.jobs)
+        nature(options.folder, options.stars or 4096, options.jobs)
     elif options.what == "survey":
         survey(options.folder, options.data, options.stars or 6000)
     elif options.what == "real":

@@ -42,6 +42,7 @@ class CalibrateResult:
 def calibrate_model(
     path: str | Path,
     *,
+    n_stars: int = MOST_STARS,
     n_controls: int = 4096,
     random_state: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -51,7 +52,9 @@ def calibrate_model(
     Parameters
     ----------
     path : path-like
-        The ``NAME.siderea`` folder, of real spectra; 2,000 of more are drawn.
+        The ``NAME.siderea`` folder, of real spectra.
+    n_stars : int
+        At most; of more, as many are drawn.
     n_controls : int
         Control stars, made from what the real ones leave of their fits.
     random_state : int
@@ -70,8 +73,8 @@ def calibrate_model(
     """
     store = SurveyStore.open(path)
     rows = np.arange(len(store))
-    if rows.size > MOST_STARS:
-        rows = np.sort(np.random.default_rng(random_state).permutation(rows)[:MOST_STARS])
+    if rows.size > n_stars:
+        rows = np.sort(np.random.default_rng(random_state).permutation(rows)[:n_stars])
     spectra = store.spectra(rows)
     learned = calibrate_on_survey(
         spectra, n_controls=n_controls, rng=random_state, progress=progress
