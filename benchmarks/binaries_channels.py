@@ -30,9 +30,9 @@ from siderea.binaries.model_calibration import (
     ModelCalibration,
     calibrate,
     default_calibration,
-    fingerprint,
 )
 from siderea.binaries.model_evidence import el_badry_accepts, robust_gain
+from siderea.binaries.model_fingerprint import fingerprint
 from siderea.binaries.model_selection import ModelDetector, detect_model
 from siderea.binaries.photometric_excess import photometric_excess
 from siderea.binaries.survey_control import calibrate_on_survey, cross_fitted

@@ -31,9 +31,9 @@ from siderea.binaries.model_calibration import (
     ModelCalibration,
     calibrate,
     default_calibration,
-    fingerprint,
 )
 from siderea.binaries.model_evidence import el_badry_accepts
+from siderea.binaries.model_fingerprint import fingerprint
 from siderea.binaries.model_selection import ModelDetector
 from siderea.data import Spectra
 from siderea.io import apogee

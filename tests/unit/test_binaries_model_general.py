@@ -12,10 +12,10 @@ from siderea.binaries.companions import Companions
 from siderea.binaries.detect import detect_model
 from siderea.binaries.model_calibration import (
     default_calibration,
-    fingerprint,
     shipped_calibration,
 )
 from siderea.binaries.model_composites import composites_of, digest, on_grid
+from siderea.binaries.model_fingerprint import fingerprint
 from siderea.binaries.model_flags import ModelFlag
 from siderea.binaries.model_pixels import guarded, renormalised
 from siderea.binaries.model_selection import ModelDetector

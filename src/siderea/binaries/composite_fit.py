@@ -18,6 +18,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from siderea.binaries.companions import Companions
+from siderea.binaries.profile_freedom import PROFILE_ERRORS, derivatives, reprofiled
 from siderea.binaries.star_bank import LABELS, StarBank
 from siderea.data import Spectra
 
@@ -30,10 +31,6 @@ DEGREE = 3
 
 CONTINUUM_ERROR = 0.02
 """Standard deviation of its coefficients, beyond the 1."""
-
-PROFILE_ERRORS = (0.3, 2.0, 3.0, 10.0)
-"""Standard deviations of the bⱼ, (km/s)ʲ: an arm's wavelengths to .3 km/s, its resolution to a
-tenth (½ Δσ²), skewness and kurtosis (κ₃/6, κ₄/24) as rotation and macroturbulence differ in."""
 
 EDGE = 10
 """Pixels at either end of an arm that do not count: normalisation is worst there."""
@@ -194,7 +191,7 @@ class CompositeFitter:
             model, _ = self._composite(theta[rows])
             found = self._nuisance(model, data.flux[rows], data.root[rows])
             smooth = 1.0 + np.einsum("nak,kq->naq", found[..., : DEGREE + 1], self._design)
-            profile = np.einsum("naj,najq->naq", found[..., DEGREE + 1 :], _derivatives(model))
+            profile = np.einsum("naj,najq->naq", found[..., DEGREE + 1 :], derivatives(model))
             out[rows] = model * smooth + profile
         return out
 
@@ -346,7 +343,7 @@ class CompositeFitter:
         columns = np.empty((n, model.shape[1], d + k + 1, model.shape[2]), dtype=np.float32)
         weighted, first = root * model, d + DEGREE + 1
         np.multiply(weighted[:, :, None], self._design, out=columns[:, :, d:first])
-        np.multiply(_derivatives(model), root[:, :, None], out=columns[:, :, first : d + k])
+        np.multiply(derivatives(model), root[:, :, None], out=columns[:, :, first : d + k])
         np.subtract(root * flux, weighted, out=columns[:, :, -1])
         return columns
 
@@ -356,7 +353,7 @@ class CompositeFitter:
         columns = self._columns(model, flux, root, d)
         profile = self._solved(columns[:, :, d:])[..., DEGREE + 1 :]
         moves = [k for k in range(4, d) if k % 3 != 0]  # rotations and velocities
-        slopes[:, moves] = _reprofiled(slopes[:, moves], profile)
+        slopes[:, moves] = reprofiled(slopes[:, moves], profile)
         np.multiply(slopes.transpose(0, 2, 1, 3), root[:, :, None], out=columns[:, :, :d])
         gram = (columns @ columns.transpose(0, 1, 3, 2)).astype(np.float64)
         own = slice(d, d + k)
@@ -368,36 +365,6 @@ class CompositeFitter:
             left - cross.transpose(0, 1, 3, 2) @ np.linalg.solve(gram[:, :, own, own], cross)
         ).sum(axis=1)
         return Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
-
-
-def _derivatives(model: NDArray) -> NDArray[np.float32]:
-    """Return the first four differences (N, A, 4, Q) of models (N, A, Q), per pixel."""
-    out = np.zeros((*model.shape[:2], len(PROFILE_ERRORS), model.shape[2]), dtype=np.float32)
-    out[:, :, 0, 1:-1] = 0.5 * (model[:, :, 2:] - model[:, :, :-2])
-    out[:, :, 1, 1:-1] = model[:, :, 2:] - 2.0 * model[:, :, 1:-1] + model[:, :, :-2]
-    for j in (2, 3):  # second differences of the first and the second
-        before = out[:, :, j - 2]
-        out[:, :, j, 2:-2] = before[:, :, 3:-1] - 2.0 * before[:, :, 2:-2] + before[:, :, 1:-3]
-    return out
-
-
-def _reprofiled(slopes: NDArray, profile: Array) -> NDArray:
-    """Return slopes (N, D, A, Q) with the line profiles (N, A, 4) of the data.
-
-    Without, the slope by rotation is not that of χ²: descents end where χ² still falls. For labels
-    the difference does not matter.
-    """
-    b1, b2, b3, b4 = np.moveaxis(profile.astype(np.float32), -1, 0)[:, :, None, :, None]
-    size, out = slopes.shape[-1], slopes.copy()
-    for move, weight in (
-        (-2, b4 - 0.5 * b3),
-        (-1, b2 - 0.5 * b1 + b3 - 4.0 * b4),
-        (0, 6.0 * b4 - 2.0 * b2),
-        (1, b2 + 0.5 * b1 - b3 - 4.0 * b4),
-        (2, b4 + 0.5 * b3),
-    ):
-        out[..., 2:-2] += weight * slopes[..., 2 + move : size - 2 + move]
-    return out
 
 
 def _step(

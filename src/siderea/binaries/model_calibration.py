@@ -8,7 +8,6 @@ says what they do.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
-from siderea.binaries.model_composites import digest, holding_grid
+from siderea.binaries.model_composites import digest
 from siderea.binaries.model_evidence import CONTEXT, EVIDENCE, FEATURES, features
+from siderea.binaries.model_fingerprint import error_values, fingerprint
 from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
@@ -37,8 +37,6 @@ __all__ = [
     "ModelCalibration",
     "calibrate",
     "default_calibration",
-    "fingerprint",
-    "model_digest",
     "recalibrate",
     "shipped_calibration",
 ]
@@ -51,39 +49,6 @@ PENALTY = 1e-4
 
 OTHER_MODELS = ("binspec",)
 """Shipped calibrations of models other than the emulator."""
-
-
-def fingerprint(
-    model: Emulator | DifferentiableModel | Binary,
-    spectra: Spectra,
-    model_error: ModelError | None,
-    correction: SurveyCorrection | None = None,
-) -> dict[str, Any]:
-    """Return what a calibration holds for: digests of model, grid, correction, the model error."""
-    if not isinstance(model, Emulator):
-        spectra = holding_grid(spectra, model)
-    grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
-    return {
-        "model": model_digest(model),
-        "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
-        "model_error": _error_values(model_error),
-        "correction": None if correction is None else correction.digest,
-    }
-
-
-def model_digest(model: Emulator | DifferentiableModel | Binary) -> str:
-    """Return a word that tells a model from others."""
-    if not isinstance(model, Emulator):
-        return digest(model)
-    parts = (model.mean, model.components, model.label_range)
-    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
-    return hashlib.sha256(b"".join(arrays)).hexdigest()[:16]
-
-
-def _error_values(error: ModelError | None) -> list[Any] | None:
-    if error is None:
-        return None
-    return [error.depth, error.floor, [list(window) for window in error.excluded]]
 
 
 @dataclass(frozen=True)
@@ -393,7 +358,7 @@ def shipped_calibration(
     if not isinstance(model, Emulator):
         word = digest(model)
         made = [c for c in map(_shipped, OTHER_MODELS) if c.holds_for["model"] == word]
-        same = [c for c in made if c.holds_for["model_error"] == _error_values(model_error)]
+        same = [c for c in made if c.holds_for["model_error"] == error_values(model_error)]
         if made:
             return (same or made)[0]
     return default_calibration(correction is not None)

@@ -22,10 +22,10 @@ from siderea.binaries.composite_search import CompositeSearch
 from siderea.binaries.model_calibration import (
     ModelCalibration,
     default_calibration,
-    fingerprint,
     recalibrate,
 )
 from siderea.binaries.model_evidence import robust_gain
+from siderea.binaries.model_fingerprint import fingerprint
 from siderea.binaries.model_selection import CHUNK, MIN_PIXELS, measured
 from siderea.binaries.survey_correction import (
     FOLDS,

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from siderea.binaries.detect import CCFDetector, CCFSettings
 from siderea.binaries.model_calibration import (
     ModelCalibration,
-    model_digest,
     shipped_calibration,
 )
+from siderea.binaries.model_fingerprint import model_digest
 from siderea.binaries.model_selection import ModelDetector
 from siderea.binaries.survey_correction import SurveyCorrection, default_correction
 from siderea.data import Spectra
