@@ -296,8 +296,10 @@ def test_the_recipe_names_its_model_by_content_and_travels(tmp_path, cannon):
         load_model(tmp_path / "mine")  # in the infrared the shipped emulator has no continuum
 
 
-def test_the_command_weighs_lte_errors_for_the_emulator_alone(tmp_path):
-    assert command._model(None, False, None) == ModelRecipe(model_error=LTE)
-    named = command._model(tmp_path, True, None)
+def test_another_model_is_named_by_its_path_and_has_no_correction(tmp_path):
+    auto, lte, survey = command.Errors.auto, command.Errors.lte, command.Errors.survey
+    named = command._model(tmp_path, tmp_path, True, auto)
     assert named == ModelRecipe(n_stars=3, model=str(tmp_path.resolve()))
-    assert command._model(tmp_path, False, command.Errors.lte).model_error == LTE
+    assert command._model(tmp_path, tmp_path, False, lte).model_error == LTE
+    with pytest.raises(DataError, match="the correction is the shipped emulator's"):
+        command._model(tmp_path, tmp_path, False, survey)

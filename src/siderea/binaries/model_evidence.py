@@ -130,8 +130,9 @@ def evenness(gain: NDArray, seen: NDArray, piece: int) -> Array:
         Pixels of a piece: several lines, some 6 Å.
     """
     whole = gain.shape[-1] // piece * piece
-    pieces = gain[..., :whole].reshape(len(gain), -1, piece).sum(axis=2, dtype=float)
-    counts = seen[..., :whole].reshape(len(gain), -1, piece).sum(axis=2) > piece // 4
+    shape = (len(gain), int(np.prod(gain.shape[1:-1])) * (whole // piece), piece)
+    pieces = gain[..., :whole].reshape(shape).sum(axis=2, dtype=float)
+    counts = seen[..., :whole].reshape(shape).sum(axis=2) > piece // 4
     number = np.maximum(counts.sum(axis=1), 2)
     mean = np.where(counts, pieces, 0.0).sum(axis=1) / number
     variance = np.where(counts, (pieces - mean[:, None]) ** 2, 0.0).sum(axis=1) / (number - 1)

@@ -228,7 +228,8 @@ def model_recipe(
         error = LTE if errors == "lte" else None
         return ModelRecipe(n_stars, error, model=str(Path(model).resolve()))
     if errors == "auto":
-        made = SurveyStore.open(path).manifest.get("product") == "simulated"
+        told = SurveyStore.open(path).manifest.get("provenance") or {}
+        made = told.get("product") == "simulated"
         errors = "none" if made else "survey"
     if errors == "none":
         return ModelRecipe(n_stars)
