@@ -175,7 +175,7 @@ def shown(table: pd.DataFrame, groups: dict, calibrations: dict, binary: np.ndar
         ("log odds", next(iter(calibrations.values())).log_odds(table)),
         ("delta chi2", table["delta_chi2"].to_numpy()),
     ):
-        limit = np.quantile(score[~binary], 0.99, method="higher")
+        limit = np.nanquantile(score[~binary], 0.99, method="higher")
         calls[f"1 % of singles by {word}"] = score > limit
         print(f"1 % of single stars have a {word} above {limit:.2f}")
     calls["fixed table"] = el_badry_accepts(table["delta_chi2"], table["f_imp"])
