@@ -106,6 +106,15 @@ def test_single_stars_have_uniform_p_values():
     assert found["probability"].mean() < 0.02
 
 
+def test_single_stars_have_uniform_p_values_in_every_sample():
+    shares = []
+    for seed in range(100, 110):
+        found = astrometric_binaries(sky(20_000, np.random.default_rng(seed)))
+        shares.append((found["ruwe_p"] < 0.01).mean())
+    assert min(shares) > 0.007
+    assert max(shares) < 0.013
+
+
 def test_astrometric_probabilities_hold():
     rng = np.random.default_rng(4)
     frame = sky(6000, rng)

@@ -3,7 +3,7 @@
 RUWE, the renormalised error of unit weight of Gaia's five-parameter fit, is near 1 for single
 stars; a star whose proper motion differs between a short and a long baseline is pulled by another
 (Brandt 2021; Kervella et al. 2019). What a single star gives is learnt from the sample, most of
-which is single: for RUWE from the lower half of its logarithm, mirrored; for the anomaly by a
+which is single: for RUWE from the lower side of its logarithm; for the anomaly by a
 factor on the errors that makes the median of χ² that of two degrees of freedom.
 """
 
@@ -24,6 +24,10 @@ LONG = ("pmra_long", "pmdec_long", "pmra_long_err", "pmdec_long_err")
 SHORT = ("pmra", "pmdec", "pmra_err", "pmdec_err")
 FEWEST = 50
 """Stars from which the distribution of single ones is learnt."""
+
+CUT, LOWEST = 1.0, 4.0
+"""Single stars are told from ln RUWE below the mode + 1σ: few others are there. Below −4σ no star
+is believed."""
 
 _SMALLEST = 1e-300
 
@@ -123,26 +127,37 @@ def mixture_probability(p_value: NDArray) -> NDArray[np.float64]:
 
 
 def _ruwe_p(ruwe: NDArray) -> NDArray[np.float64]:
-    """Return p-values of RUWE under the distribution of the lower half, mirrored."""
+    """Return p-values of RUWE under the Gaussian that the lower side of its logarithm follows."""
     value = np.log(np.where(ruwe > 0, ruwe, np.nan))
     known = np.sort(value[np.isfinite(value)])
     if known.size < FEWEST:
         raise DataError(f"ruwe: found {known.size} values; expected at least {FEWEST}")
-    mode = _half_sample_mode(known)
-    below = known[known <= mode]
-    # The quantile does not mind a few values that are far too low.
-    sigma = mode - np.quantile(below, 0.3173)
+    mode, sigma = _lower_side(known)
     return np.asarray(stats.norm.sf((value - mode) / max(sigma, 1e-6)))
 
 
-def _half_sample_mode(values: NDArray) -> float:
-    """Return the mode of sorted values: the densest half of the densest half, down to 100."""
-    while values.size > max(100, FEWEST):
-        half = (values.size + 1) // 2
-        width = values[half - 1 :] - values[: values.size - half + 1]
-        start = int(width.argmin())
-        values = values[start : start + half]
-    return float(np.median(values))
+def _lower_side(values: NDArray) -> tuple[float, float]:
+    """Return mean and σ of the Gaussian that sorted values follow below mean + σ.
+
+    The likelihood of a Gaussian cut off there, by a first guess: the densest half's median, and a
+    quantile below it (neither minds a few values that are far too low). Of 20,000 single stars the
+    share beyond p = 0.01 scatters by .0010 so, and by .0024 with the first guess alone.
+    """
+    half = (values.size + 1) // 2
+    start = int((values[half - 1 :] - values[: values.size - half + 1]).argmin())
+    mode = float(np.median(values[start : start + half]))
+    sigma = max(mode - float(np.quantile(values[values <= mode], 0.3173)), 1e-6)
+    scaled = (values - mode) / sigma
+    scaled = scaled[(scaled > -LOWEST) & (scaled < CUT)]
+    mean, square = scaled.mean(), (scaled**2).mean()
+
+    def minus_log_likelihood(x: NDArray) -> float:
+        about = square - 2 * x[0] * mean + x[0] ** 2
+        cut = (CUT - x[0]) * np.exp(-x[1])
+        return float(0.5 * about * np.exp(-2 * x[1]) + x[1] + stats.norm.logcdf(cut))
+
+    best = optimize.minimize(minus_log_likelihood, [0.0, 0.0], method="Nelder-Mead").x
+    return mode + sigma * float(best[0]), sigma * float(np.exp(best[1]))
 
 
 def _anomaly(frame: pd.DataFrame) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ class Correlator:
         self.n_lags = int(np.ceil(max_velocity / self.step))
         longest = max(arm.stop - arm.start for arm in self.arms)
         reach = 2 * self.n_lags // oversampling + 2
-        self._size = int(scipy.fft.next_fast_len(longest + reach, real=True))
+        self._size = 6 * int(scipy.fft.next_fast_len(-(-(longest + reach) // 6), real=True))
         self._window = _window(spectra)
         self._pixel = pixel
         self.library = self._library(checked_templates(templates, spectra))
@@ -149,6 +149,14 @@ class Correlator:
             source = replace(source, own=self._library(own))
         best, height = self._choose(source)
         return self._correlation(source, best, height)
+
+    def with_templates(self, correlation: Correlation, template: NDArray[np.intp]) -> Correlation:
+        """Return the correlation of the same spectra with other templates (N,) of the library."""
+        rows = np.flatnonzero(template != correlation.template)
+        if not rows.size:
+            return correlation
+        part = self._correlation(correlation.source[rows], template[rows], correlation.height[rows])
+        return correlation.replaced(rows, part)
 
     def _transforms(self, spectra: Spectra) -> Transformed:
         """Transform the line depths."""

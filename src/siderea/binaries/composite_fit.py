@@ -4,7 +4,9 @@ f(λ) = c_a(λ) Σₖ ℓₖ(λ) nₖ(λ; vₖ): normalised spectra n weighed wi
 ℓₖ ∝ Rₖ² Cₖ(λ) with the continua C of the emulator. Companions follow from the first star's labels
 and the mass ratio by isochrones (`Companions`); one star is the case q = 1 at equal velocities, so
 χ² of two stars is never above that of one. c_a is a polynomial per arm that is near 1: what the
-normalisation of data leaves. It enters linearly and is projected out of every step.
+normalisation of data leaves. Added to it, Σⱼ bⱼ ∂ʲf/∂vʲ, j = 1 to 4, per arm: an arm's wavelengths
+and the shape of its line profile (resolution differs between fibres; macroturbulence is not of one
+form) are not known exactly. Both enter linearly and are projected out of every step.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from numpy.polynomial.chebyshev import chebvander
 from numpy.typing import NDArray
 
 from siderea.binaries.companions import Companions
+from siderea.binaries.profile_freedom import PROFILE_ERRORS, derivatives, reprofiled
 from siderea.binaries.star_bank import LABELS, StarBank
 from siderea.data import Spectra
 
@@ -168,6 +171,9 @@ class CompositeFitter:
         self.bank, self.companions = bank, companions
         x = np.linspace(-1, 1, bank.n_pixels)
         self._design = chebvander(x, DEGREE).T.astype(np.float32)
+        width = 2 * bank.pixel
+        profile = [error / width**j for j, error in enumerate(PROFILE_ERRORS, 1)]
+        self._prior = np.array([CONTINUUM_ERROR] * (DEGREE + 1) + profile) ** -2.0
 
     def bounds(self, n_stars: int) -> tuple[Array, Array]:
         """Return the lowest and highest parameters (D,)."""
@@ -183,12 +189,16 @@ class CompositeFitter:
         for start in range(0, len(theta), BATCH):
             rows = slice(start, start + BATCH)
             model, _ = self._composite(theta[rows])
-            root = data.root[rows]
-            _, _, gram = self._gram(model, np.empty((len(model), 0)), data.flux[rows], root)
-            inverse = np.linalg.solve(gram[:, :, :-1, :-1], gram[:, :, :-1, -1:])[..., 0]
-            smooth = 1.0 + np.einsum("nak,kq->naq", inverse, self._design)
-            out[rows] = model * smooth
+            found = self._nuisance(model, data.flux[rows], data.root[rows])
+            smooth = 1.0 + np.einsum("nak,kq->naq", found[..., : DEGREE + 1], self._design)
+            profile = np.einsum("naj,najq->naq", found[..., DEGREE + 1 :], derivatives(model))
+            out[rows] = model * smooth + profile
         return out
+
+    def model(self, theta: Array) -> NDArray[np.float32]:
+        """Return the models (N, A, Q) with a continuum of 1 and the profile of the bank."""
+        starts = range(0, len(theta), BATCH)
+        return np.concatenate([self._composite(theta[s : s + BATCH])[0] for s in starts])
 
     def evaluate(self, theta: Array, data: Observed) -> Point:
         """Return χ² and its derivatives at parameters (N, D)."""
@@ -197,7 +207,7 @@ class CompositeFitter:
         order = np.argsort(theta[:, 4])  # like rotation together: the bank's products are larger
         for rows in (order[start : start + BATCH] for start in range(0, n, BATCH)):
             model, slopes = self._composite(theta[rows])
-            point = self._gram(model, slopes, data.flux[rows], data.root[rows])[0]
+            point = self._gram(model, slopes, data.flux[rows], data.root[rows])
             out.chi2[rows], out.slope[rows] = point.chi2, point.slope
             out.normal[rows] = point.normal
         return out
@@ -317,28 +327,44 @@ class CompositeFitter:
         slopes[:, 4] += 1.0 / q
         return out, moves, ratio, slopes
 
-    def _gram(
-        self, model: NDArray, slopes: NDArray, flux: NDArray, root: NDArray
-    ) -> tuple[Point, Array, Array]:
-        """Return the point with the continuum projected out, and the continuum's own system."""
-        n, d, k = len(model), slopes.shape[1], DEGREE + 1
+    def _nuisance(self, model: NDArray, flux: NDArray, root: NDArray) -> Array:
+        """Return the coefficients of continuum and profile (N, A, K) that fit best."""
+        return self._solved(self._columns(model, flux, root, 0))
+
+    def _solved(self, columns: NDArray) -> Array:
+        """Return the coefficients (N, A, K) of all columns (N, A, K + 1, Q) but the last."""
+        gram = (columns @ columns.transpose(0, 1, 3, 2)).astype(np.float64)
+        own = gram[:, :, :-1, :-1] + np.diag(self._prior)
+        return np.asarray(np.linalg.solve(own, gram[:, :, :-1, -1:])[..., 0])
+
+    def _columns(self, model: NDArray, flux: NDArray, root: NDArray, d: int) -> NDArray[np.float32]:
+        """Return the weighted columns (N, A, D + K + 1, Q): D to be filled, nuisance, residual."""
+        n, k = len(model), len(self._prior)
         columns = np.empty((n, model.shape[1], d + k + 1, model.shape[2]), dtype=np.float32)
-        weighted = root * model
-        if d:
-            np.multiply(slopes.transpose(0, 2, 1, 3), root[:, :, None], out=columns[:, :, :d])
-        np.multiply(weighted[:, :, None], self._design, out=columns[:, :, d : d + k])
+        weighted, first = root * model, d + DEGREE + 1
+        np.multiply(weighted[:, :, None], self._design, out=columns[:, :, d:first])
+        np.multiply(derivatives(model), root[:, :, None], out=columns[:, :, first : d + k])
         np.subtract(root * flux, weighted, out=columns[:, :, -1])
+        return columns
+
+    def _gram(self, model: NDArray, slopes: NDArray, flux: NDArray, root: NDArray) -> Point:
+        """Return the point with continuum and profile projected out."""
+        d, k = slopes.shape[1], len(self._prior)
+        columns = self._columns(model, flux, root, d)
+        profile = self._solved(columns[:, :, d:])[..., DEGREE + 1 :]
+        moves = [k for k in range(4, d) if k % 3 != 0]  # rotations and velocities
+        slopes[:, moves] = reprofiled(slopes[:, moves], profile)
+        np.multiply(slopes.transpose(0, 2, 1, 3), root[:, :, None], out=columns[:, :, :d])
         gram = (columns @ columns.transpose(0, 1, 3, 2)).astype(np.float64)
         own = slice(d, d + k)
-        gram[:, :, own, own] += np.eye(k) / CONTINUUM_ERROR**2
+        gram[:, :, own, own] += np.diag(self._prior)
         keep = [*range(d), d + k]
         cross = gram[:, :, own, :][..., keep]
         left = gram[:, :, keep][..., keep]
         left = (
             left - cross.transpose(0, 1, 3, 2) @ np.linalg.solve(gram[:, :, own, own], cross)
         ).sum(axis=1)
-        point = Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
-        return point, cross, gram[:, :, d:, d:]
+        return Point(left[:, -1, -1], left[:, :d, -1], left[:, :d, :d])
 
 
 def _step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from siderea.binaries.companions import Companions, default_companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed, Point
 from siderea.binaries.composite_starts import Starts
 from siderea.binaries.star_bank import StarBank
+from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.models.emulator import Emulator
 from siderea.models.model_error import ModelError
@@ -24,15 +26,11 @@ second star (see docs/decisions/0008)."""
 KEPT, FIRST_STEPS = 2, 2
 """Most promising starts of either kind, and the steps from them; then the best of each goes on."""
 
-STEPS = 14
-SCREEN = 8.0
-"""Where no start promises to lower χ² by more, one step is all that is made: there is no sign of a
-second star (see docs/decisions/0008)."""
+STEPS, MORE_STEPS = 14, 30
 
-KEPT, FIRST_STEPS = 2, 2
-"""Most promising starts of either kind, and the steps from them; then the best of each goes on."""
+OTHER_ROTATIONS = (0.6, 1.4, 2.0)
+"""Of the single star's, tried after its fit."""
 
-STEPS = 14
 HOPELESS = 0.2
 """A pair at two velocities goes on where its χ² lies below that of the pair at one, or above by
 less than this share of what that one gained, or `NEAR`."""
@@ -78,6 +76,9 @@ class CompositeSearch:
         Of the shipped isochrones by default.
     model_error : ModelError, optional
         What the model gets wrong of itself; by default the noise is all there is.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong: added to the model, and its
+        scatter to the noise, in place of the depth and floor of ``model_error``.
     """
 
     def __init__(
@@ -87,25 +88,62 @@ class CompositeSearch:
         *,
         companions: Companions | None = None,
         model_error: ModelError | None = None,
+        correction: SurveyCorrection | None = None,
     ) -> None:
-        self.bank = StarBank(model, spectra)
-        self.fitter = CompositeFitter(self.bank, companions or default_companions())
-        self.starts = Starts(self.fitter)
+        bank = StarBank(model, spectra, correction=correction)
+        self._use(bank, companions or default_companions())
         self.model_error = model_error
+
+    def _use(self, bank: StarBank, companions: Companions) -> None:
+        self.bank, self.fitter = bank, CompositeFitter(bank, companions)
+        self.starts = Starts(self.fitter)
+
+    def corrected(self, correction: SurveyCorrection) -> CompositeSearch:
+        """Return the search with a correction of the model."""
+        out = copy.copy(self)
+        out._use(self.bank.corrected(correction), self.fitter.companions)
+        return out
 
     def __call__(self, spectra: Spectra, *, n_stars: int = 2) -> Found:
         """Fit one star, and more up to ``n_stars`` (2 or 3)."""
-        data = Observed.of(spectra, self.bank)
-        one = self.fitter.descend(self.starts.single(data), data, steps=STEPS)
-        if self.model_error is not None:
-            data = self._weighed(data, one, self.model_error)
-            one = self.fitter.descend(one.theta, data, steps=STEPS)
+        return self.observed(Observed.of(spectra, self.bank), n_stars=n_stars)
+
+    def observed(self, data: Observed, *, n_stars: int = 2) -> Found:
+        """Fit spectra that are binned."""
+        data, one = self.single(data)
         fits = [one, self._two(data, one)]
         if n_stars > 2:
             fits.append(self._three(data, fits[1]))
         return Found(data, tuple(fits))
 
-    def _weighed(self, data: Observed, fit: CompositeFit, error: ModelError) -> Observed:
+    def single(self, data: Observed) -> tuple[Observed, CompositeFit]:
+        """Fit one star; return the data with the errors of all fits, and the fit."""
+        one = self._turned(data, self.fitter.descend(self.starts.single(data), data, steps=STEPS))
+        if self.model_error is not None or self.bank.correction is not None:
+            data = self._weighed(data, one)
+            one = self.fitter.descend(one.theta, data, steps=STEPS)
+        return data, one
+
+    def _turned(self, data: Observed, fit: CompositeFit) -> CompositeFit:
+        """Return fits from other rotations where one of them is better.
+
+        The width of lines is nearly the profile's, which is free within limits: descents can end at
+        a rotation far off.
+        """
+        tried = [fit.theta]
+        for factor in OTHER_ROTATIONS:
+            theta = fit.theta.copy()
+            theta[:, 4] = factor * theta[:, 4]
+            tried.append(theta.clip(*self.fitter.bounds(1)))
+        chi2 = np.stack([fit.chi2, *(self.fitter.evaluate(t, data).chi2 for t in tried[1:])])
+        best = chi2.argmin(axis=0)
+        rows = np.flatnonzero(best > 0)
+        if not rows.size:
+            return fit
+        starts = np.stack(tried)[best[rows], rows]
+        return _better(fit, self.fitter.descend(starts, data[rows], steps=STEPS), rows)
+
+    def _weighed(self, data: Observed, fit: CompositeFit) -> Observed:
         """Return the data with the model's own error in their weights: for all fits the same.
 
         A pixel counts as what the worst of noise, depth seen and depth of the single star allow, so
@@ -113,12 +151,20 @@ class CompositeSearch:
         """
         model = self.fitter.flux(fit.theta, data)
         deepest = np.minimum(np.minimum(model, data.flux), 1.0)
-        weight = replace(error, soft=np.inf).ivar(data.root.astype(float) ** 2, deepest, deepest)
-        kept = np.ones(data.root.shape, dtype=bool)
-        for low, high in error.excluded:
+        if self.bank.correction is not None:
+            own = data.root.astype(float) ** 2 * self.bank.correction.variance(deepest)
+            root = data.root / np.sqrt(1.0 + own)
+        else:
+            error = replace(self.model_error or ModelError(), soft=np.inf)
+            root = np.sqrt(error.ivar(data.root.astype(float) ** 2, deepest, deepest))
+        return Observed(data.flux, np.where(self._kept(), root, 0.0).astype(np.float32))
+
+    def _kept(self) -> NDArray[np.bool_]:
+        """Tell which pixels (A, Q) the model can have."""
+        kept = np.ones(self.bank.wavelength.shape, dtype=bool)
+        for low, high in () if self.model_error is None else self.model_error.excluded:
             kept &= ~((self.bank.wavelength > low) & (self.bank.wavelength < high))
-        root = np.where(kept, np.sqrt(weight), 0.0).astype(np.float32)
-        return Observed(data.flux, root)
+        return kept
 
     def _two(self, data: Observed, one: CompositeFit) -> CompositeFit:
         """Return the best pair: of the valley of one velocity, and of that of two."""
@@ -145,7 +191,18 @@ class CompositeSearch:
         one, two = self._first(data, near), self._first(data, far)
         one = self.fitter.descend(one.theta, data, steps=STEPS)
         two = self.fitter.descend(two.theta, data, steps=STEPS)
-        return _better(one, two, np.arange(len(one.theta)))
+        best = _better(one, two, np.arange(len(one.theta)))
+        return self._finished(data, best)
+
+    def _finished(self, data: Observed, fit: CompositeFit) -> CompositeFit:
+        """Return fits that went on where they were not at rest: blends of rotators are slow."""
+        rows = np.flatnonzero(~fit.converged)
+        if not rows.size:
+            return fit
+        more = self.fitter.descend(fit.theta[rows], data[rows], steps=MORE_STEPS)
+        out = _better(fit, more, rows)
+        out.converged[rows] = more.converged
+        return out
 
     def _first(self, data: Observed, ranked: _Ranked) -> CompositeFit:
         """Return the best of the most promising starts after a few steps."""

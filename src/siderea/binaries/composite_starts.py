@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 DWARFS = tuple(product((4550.0, 5000.0, 5500.0, 6000.0, 6600.0), (4.4,), (0.0, -0.7, -1.7)))
 GIANTS = tuple(product((4550.0, 5000.0), (2.4,), (0.0, -0.7, -1.7)))
-ROTATIONS = (4.0, 25.0)
+ROTATIONS = (4.0, 12.0, 25.0)
 
 PAIRS = ((0.95, True), (0.75, True), (0.75, False), (0.55, False))
 """Mass ratios at which pairs of velocities are searched, with narrow lines or with the rotation of

@@ -154,3 +154,12 @@ class Correlation:
         return replace(
             self, **{name: getattr(self, name)[rows] for name in names}, source=self.source[rows]
         )
+
+    def replaced(self, rows: NDArray, other: Correlation) -> Correlation:
+        """Return this with some rows of another template; the spectra are the same."""
+        names = ("ccf", "error", "arm_ccf", "arm_error", "acf", "arm_acf", "template", "height")
+        values = {}
+        for name in names:
+            values[name] = getattr(self, name).copy()
+            values[name][rows] = getattr(other, name)
+        return replace(self, **values)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from enum import IntFlag
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.refine import Refined
 from siderea.constants import C_KMS
 
-__all__ = ["MOST", "DetectionFlag", "confidence", "empty_table", "write_stars"]
+__all__ = ["MOST", "DetectionFlag", "Table", "confidence", "empty_table", "write_stars"]
 
 MOST = 4
 """Stars that a spectrum is searched for."""
@@ -37,22 +36,26 @@ class DetectionFlag(IntFlag):
     VERY_FAST = 64  #: the single star that fits best rotates faster than 60 km/s
 
 
-def empty_table(ids: NDArray) -> pd.DataFrame:
-    """Return the table of N spectra of which nothing is known yet."""
+Table = dict[str, NDArray]
+"""Columns by name. A DataFrame is made of them once, at the end: writing rows into one is slow."""
+
+
+def empty_table(ids: NDArray) -> Table:
+    """Return the columns of N spectra of which nothing is known yet."""
     n = len(ids)
     numbers = ["significance", "gain", "flux_ratio", "dv", "vsini", "ccf_height"]
     for star in range(1, MOST + 1):
         numbers += [f"rv_{star}", f"rv_{star}_err", f"height_{star}", f"vsini_{star}"]
-    table: dict[str, NDArray] = {"id": ids, "n_components": np.zeros(n, dtype=np.int64)}
+    table: Table = {"id": ids, "n_components": np.zeros(n, dtype=np.int64)}
     table |= {name: np.full(n, np.nan) for name in numbers}
     table |= {name: np.zeros(n, dtype=np.int64) for name in ("n_extrema", "template", "flags")}
-    return pd.DataFrame(table | {"confidence": np.full(n, "", dtype=object)})
+    return table | {"confidence": np.full(n, "", dtype=object)}
 
 
-def write_stars(out: pd.DataFrame, rows: NDArray, fit: Refined, fwhm: float) -> None:
+def write_stars(out: Table, rows: NDArray, fit: Refined, fwhm: float) -> None:
     """Write the stars of a fit into the table."""
     number = fit.velocity.shape[1]
-    out.loc[rows, "n_components"] = number
+    out["n_components"][rows] = number
     velocity = C_KMS * np.tanh(fit.velocity / C_KMS)
     factor = np.ones((len(velocity), 1))
     if number == 2:
@@ -60,19 +63,18 @@ def write_stars(out: pd.DataFrame, rows: NDArray, fit: Refined, fwhm: float) -> 
         factor[apart < fit.rotation.max(axis=1) + fwhm] = BLENDED_FACTOR
     error = np.hypot(factor * fit.velocity_err, VELOCITY_FLOOR)
     for k in range(number):
-        out.loc[rows, f"rv_{k + 1}"] = velocity[:, k]
-        out.loc[rows, f"rv_{k + 1}_err"] = error[:, k]
-        out.loc[rows, f"height_{k + 1}"] = fit.height[:, k]
-        out.loc[rows, f"vsini_{k + 1}"] = fit.rotation[:, k]
+        out[f"rv_{k + 1}"][rows] = velocity[:, k]
+        out[f"rv_{k + 1}_err"][rows] = error[:, k]
+        out[f"height_{k + 1}"][rows] = fit.height[:, k]
+        out[f"vsini_{k + 1}"][rows] = fit.rotation[:, k]
 
 
-def confidence(table: pd.DataFrame) -> NDArray[np.object_]:
+def confidence(table: Table) -> NDArray[np.object_]:
     """Return A, B or C for detections, and "" for the rest: see `siderea.binaries.detect`."""
-    flags = table["flags"].to_numpy()
-    significance, gain = table["significance"].to_numpy(), table["gain"].to_numpy()
+    flags, significance, gain = (table[name] for name in ("flags", "significance", "gain"))
     crosstalk = (flags & int(DetectionFlag.ONE_ARM)) > 0
     mixed = (flags & int(DetectionFlag.BLENDED | DetectionFlag.FAST_ROTATOR)) > 0
     out = np.where((significance > 10) & (gain > 0.02) & ~mixed, "A", "B").astype(object)
     out[crosstalk | (significance < 8) | (gain < 0.012)] = "C"
-    out[table["n_components"].to_numpy() < 2] = ""
+    out[table["n_components"] < 2] = ""
     return out

@@ -159,7 +159,9 @@ def _light(table: pd.DataFrame) -> None:
     table["flux_ratio"] = np.where(table["n_stars"] > 1, ratio, np.nan)
 
 
-def mistaken(spectra: Spectra, teff: NDArray, error: ModelError, *, seed: int = 0) -> Spectra:
+def mistaken(
+    spectra: Spectra, teff: NDArray, error: ModelError, *, seed: int = 0, own: float = 0.0
+) -> Spectra:
     """Give spectra the errors that a model is said to make, the other way round.
 
     Each line is deeper or shallower by ``error.depth`` (rms), and lines that no list holds lie
@@ -176,6 +178,8 @@ def mistaken(spectra: Spectra, teff: NDArray, error: ModelError, *, seed: int = 
     error : ModelError
     seed : int
         Of the errors' pattern.
+    own : float
+        Share (of the rms) that is each spectrum's own, drawn by its id: abundances, say.
     """
     rng = np.random.default_rng([seed, STREAM])
     pattern = rng.normal(size=(4, spectra.n_pixels))
@@ -186,6 +190,16 @@ def mistaken(spectra: Spectra, teff: NDArray, error: ModelError, *, seed: int = 
     mix = np.sqrt(1.0 + warm**2)
     depth = error.depth * (pattern[0] + warm * pattern[1]) / mix
     hidden = error.floor * (pattern[2] + warm * pattern[3]) / mix
+    if own > 0:
+        for row, name in enumerate(spectra.ids):
+            mine = np.random.default_rng([seed, STREAM, *str(name).encode()])
+            more = mine.normal(size=(2, spectra.n_pixels))
+            for arm in spectra.arms:
+                more[:, arm] = gaussian_filter1d(more[:, arm], LINE_WIDTH, axis=1)
+            more *= own / more.std(axis=1, keepdims=True)
+            rest = np.sqrt(1.0 - own**2)
+            depth[row] = rest * depth[row] + error.depth * more[0]
+            hidden[row] = rest * hidden[row] + error.floor * more[1]
     flux = 1.0 - (1.0 - spectra.flux) * (1.0 + depth) - hidden
     return replace(spectra, flux=flux.astype(spectra.flux.dtype))
 

@@ -8,10 +8,9 @@ says what they do.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -23,101 +22,33 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
+from siderea.binaries.model_composites import digest
+from siderea.binaries.model_evidence import CONTEXT, EVIDENCE, FEATURES, features
+from siderea.binaries.model_fingerprint import error_values, fingerprint
+from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
 __all__ = [
-    "FEATURES",
     "ModelCalibration",
     "calibrate",
     "default_calibration",
-    "el_badry_accepts",
-    "fingerprint",
+    "recalibrate",
+    "shipped_calibration",
 ]
 
 Array = NDArray[np.float64]
 
 FORMAT = 1
 
-KNOTS = (0.0, 2.5, 4.0, 5.5, 7.0)
-"""Of ln(1 + Δχ²), where its weight may change."""
-
-EVIDENCE = (
-    *(f"gain_{k}" for k in range(len(KNOTS))),
-    *(f"scaled_gain_{k}" for k in range(len(KNOTS))),
-    "f_imp",
-)
-"""Features that count for a companion: their weights are not negative. A gain is a part of
-ln(1 + Δχ²) between two `KNOTS`; a scaled one that of Δχ² at S/N 50, what the model's own errors
-leave."""
-
-CONTEXT = ("log_snr", "log_vsini", "teff", "log_chi2")
-"""Features of the star: they move the threshold. What two stars do not explain (``log_chi2``) never
-counts for a second one: a control set of normal stars would teach that it does."""
-
-FEATURES = (*EVIDENCE, *CONTEXT)
-
 PENALTY = 1e-4
 
-EL_BADRY = (
-    (300.0, 0.225),
-    (450.0, 0.20),
-    (600.0, 0.175),
-    (750.0, 0.15),
-    (1000.0, 0.125),
-    (1500.0, 0.10),
-    (2000.0, 0.075),
-    (2500.0, 0.05),
-    (3000.0, 0.0),
-)
-"""Δχ² and the f_imp that it needs: El-Badry et al. (2018), MNRAS 476, 528, for APOGEE."""
-
-
-def features(table: pd.DataFrame) -> Array:
-    """Return `FEATURES` (N, F) of a table of `siderea.binaries.model_selection.detect_model`.
-
-    NaN where nothing was fitted. Where even two stars leave more χ² than the errors allow, the gain
-    is worth as much less (a quasi-likelihood): an emission line or a molecule that the model does
-    not know makes Δχ² of hundreds, and no binary.
-    """
-    gain = np.maximum(table["delta_chi2"].to_numpy(dtype=float), 0.0)
-    reduced = table["chi2_binary"] / table["n_pixels"].where(table["n_pixels"] > 0)
-    gain = gain / np.maximum(reduced.to_numpy(dtype=float), 1.0)
-    at_50 = gain * (50.0 / table["snr"].clip(lower=1.0).to_numpy(dtype=float)) ** 2
-    columns: dict[str, Any] = {
-        **dict(zip(EVIDENCE, (*_ramps(gain), *_ramps(at_50)), strict=False)),
-        "f_imp": table["f_imp"].clip(0.0, 1.0),
-        "log_snr": np.log(table["snr"].clip(lower=1.0) / 50.0),
-        "log_vsini": np.log1p(table["single_vsini"]) - 2.0,
-        "teff": (table["single_teff"] - 5500.0) / 1000.0,
-        "log_chi2": np.log(reduced.clip(lower=0.1)).clip(upper=2.0),
-    }
-    return np.column_stack([np.asarray(columns[name], dtype=float) for name in FEATURES])
-
-
-def _ramps(gain: Array) -> list[Array]:
-    """Return the parts of ln(1 + Δχ²) between the knots."""
-    value = np.log1p(gain)
-    widths = np.diff([*KNOTS, np.inf])
-    return [np.clip(value - low, 0.0, wide) for low, wide in zip(KNOTS, widths, strict=True)]
-
-
-def fingerprint(
-    model: Emulator, spectra: Spectra, model_error: ModelError | None
-) -> dict[str, Any]:
-    """Return what a calibration holds for: digests of the model and grid, and the model error."""
-    parts = (model.mean, model.components, model.label_range)
-    arrays = [np.ascontiguousarray(part, dtype=np.float32).tobytes() for part in parts]
-    grid = np.round(np.r_[spectra.wavelength, np.atleast_1d(spectra.resolution)], 3)
-    return {
-        "model": hashlib.sha256(b"".join(arrays)).hexdigest()[:16],
-        "grid": hashlib.sha256(np.ascontiguousarray(grid).tobytes()).hexdigest()[:16],
-        "model_error": None
-        if model_error is None
-        else [model_error.depth, model_error.floor, [list(w) for w in model_error.excluded]],
-    }
+OTHER_MODELS = ("binspec",)
+"""Shipped calibrations of models other than the emulator."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +93,15 @@ class ModelCalibration:
         """Tell which spectra are called binary (N,)."""
         return np.asarray(np.nan_to_num(self.probability(table)) > self.threshold)
 
-    def check(self, model: Emulator, spectra: Spectra, model_error: ModelError | None) -> None:
+    def check(
+        self,
+        model: Emulator | DifferentiableModel | Binary,
+        spectra: Spectra,
+        model_error: ModelError | None,
+        correction: SurveyCorrection | None = None,
+    ) -> None:
         """Warn, in one line, where the calibration was made for something else."""
-        found = fingerprint(model, spectra, model_error)
+        found = fingerprint(model, spectra, model_error, correction)
         other = [name for name, value in found.items() if self.holds_for.get(name) != value]
         if other:
             warnings.warn(
@@ -248,7 +185,9 @@ def calibrate(
     half = np.zeros(len(x), dtype=bool)
     half[generator.permutation(len(x))[: len(x) // 2]] = True
     learn, test = half & known, ~half & known
-    weights, intercept = _logistic(x[learn], truth[learn])
+    start = np.r_[np.full(len(EVIDENCE), 0.1), np.zeros(len(CONTEXT)), -2.0]
+    limits = [_bounds(name) for name in FEATURES]
+    weights, intercept = _logistic(x[learn], truth[learn], limits, start)
     share = float(truth.mean())
     assumed = share if prior is None else prior
     shift = float(logit(assumed) - logit(share))
@@ -275,8 +214,95 @@ def calibrate(
     )
 
 
-def _logistic(x: Array, truth: NDArray[np.bool_]) -> tuple[Array, float]:
-    """Return weights and intercept of a logistic regression; evidence counts for a companion."""
+def recalibrate(
+    base: ModelCalibration,
+    table: pd.DataFrame,
+    binary: ArrayLike,
+    groups: ArrayLike,
+    *,
+    holds_for: Mapping[str, Any],
+    false_positives: float = 0.01,
+    prior: float | None = None,
+    rng: np.random.Generator | int = 0,
+) -> ModelCalibration:
+    """Scale and shift the log odds of a calibration to another control set (Platt scaling).
+
+    For a control set made from few stars: two numbers and a threshold are learned, not all weights.
+
+    Parameters
+    ----------
+    base : ModelCalibration
+    table, binary, holds_for, false_positives, prior, rng
+        See `calibrate`.
+    groups : (N,) array-like
+        Spectra made from one star are of one group.
+
+    Returns
+    -------
+    ModelCalibration
+        Learned from all; its ``metrics`` are of each half of the groups, judged by what the other
+        half teaches.
+
+    Raises
+    ------
+    DataError
+        If there are too few of either kind, or fewer than ten groups.
+
+    References
+    ----------
+    Platt (1999), Advances in Large Margin Classifiers, 61.
+    """
+    truth = np.asarray(binary, dtype=bool)
+    odds = base.log_odds(table)
+    known = np.isfinite(odds)
+    odds, truth = odds[known], truth[known]
+    group = np.unique(np.asarray(groups)[known], return_inverse=True)[1]
+    if min(truth.sum(), (~truth).sum()) < 100 or group.max() < 9:
+        raise DataError(
+            f"calibration: found {int(truth.sum())} binaries, {int((~truth).sum())} single stars "
+            f"of {int(group.max()) + 1} groups; expected 100 or more of each, and ten groups"
+        )
+    shift = 0.0 if prior is None else float(logit(prior) - logit(truth.mean()))
+
+    def scaled(rows: NDArray[np.bool_]) -> tuple[float, float, float]:
+        (slope,), start = _logistic(odds[rows, None], truth[rows], [(1e-3, None)], np.array([1, 0]))
+        p = expit(slope * odds[rows & ~truth] + start + shift)
+        level = float(np.quantile(p, 1.0 - false_positives, method="higher"))
+        return float(slope), start + shift, level
+
+    half = (np.random.default_rng(rng).permutation(group.max() + 1) % 2 == 0)[group]
+    p, calls = np.empty(odds.size), np.empty(odds.size, dtype=bool)
+    for rows in (half, ~half):
+        slope, start, level = scaled(~rows)
+        p[rows] = expit(slope * odds[rows] + start)
+        calls[rows] = p[rows] > level
+    metrics = {
+        "held_out_false_positives": float(calls[~truth].mean()),
+        "held_out_completeness": float(calls[truth].mean()),
+        "held_out_probability_error": _calibration_error(expit(logit(p) - shift), truth),
+        "n_single": int((~truth).sum()),
+        "n_binary": int(truth.sum()),
+        "n_groups": int(group.max()) + 1,
+    }
+    slope, start, level = scaled(np.ones(odds.size, dtype=bool))
+    return ModelCalibration(
+        {name: slope * weight for name, weight in base.weights.items()},
+        slope * base.intercept + start,
+        level,
+        false_positives,
+        float(truth.mean()) if prior is None else prior,
+        dict(holds_for),
+        metrics,
+    )
+
+
+def _logistic(
+    x: Array,
+    truth: NDArray[np.bool_],
+    bounds: Sequence[tuple[float | None, float | None]],
+    start: Array,
+) -> tuple[Array, float]:
+    """Return weights within bounds and the intercept of a logistic regression."""
     sign = np.where(truth, 1.0, -1.0)
 
     def loss(parameters: Array) -> tuple[float, Array]:
@@ -287,8 +313,6 @@ def _logistic(x: Array, truth: NDArray[np.bool_]) -> tuple[Array, float]:
             -log_expit(score).mean() + PENALTY / 2 * parameters[:-1] @ parameters[:-1]
         ), slope
 
-    bounds = [_bounds(name) for name in FEATURES]
-    start = np.r_[np.full(len(EVIDENCE), 0.1), np.zeros(len(CONTEXT)), -2.0]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)])
     return found.x[:-1], float(found.x[-1])
 
@@ -306,26 +330,41 @@ def _calibration_error(p: Array, truth: NDArray[np.bool_]) -> float:
     return float(sum(abs(truth[i].mean() - p[i].mean()) * i.size for i in pieces) / p.size)
 
 
-def el_badry_accepts(delta_chi2: ArrayLike, f_imp: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which evidence the published fixed table accepts (see `EL_BADRY`).
-
-    Parameters
-    ----------
-    delta_chi2, f_imp : (N,) array-like
-    """
-    gain, fraction = np.asarray(delta_chi2, dtype=float), np.asarray(f_imp, dtype=float)
-    return np.any([(gain >= g) & (fraction >= f) for g, f in EL_BADRY], axis=0)
-
-
-@lru_cache(maxsize=2)
-def default_calibration(model_error: bool = False) -> ModelCalibration:
+def default_calibration(survey: bool = False) -> ModelCalibration:
     """Return the calibration that is shipped: for the shipped emulator on GALAH's common grid.
 
     Parameters
     ----------
-    model_error : bool
-        That for fits with `siderea.models.model_error.LTE`.
+    survey : bool
+        That for real spectra, with `siderea.binaries.survey_correction.default_correction`.
     """
-    name = "galah_lte" if model_error else "galah"
+    return _shipped("galah_survey" if survey else "galah")
+
+
+def shipped_calibration(
+    model: Emulator | DifferentiableModel | Binary,
+    model_error: ModelError | None,
+    correction: SurveyCorrection | None = None,
+) -> ModelCalibration:
+    """Return the shipped calibration of a model; where there is none, that of the emulator.
+
+    Parameters
+    ----------
+    model : Emulator, DifferentiableModel or Binary
+    model_error : ModelError, optional
+    correction : SurveyCorrection, optional
+        Of the emulator.
+    """
+    if not isinstance(model, Emulator):
+        word = digest(model)
+        made = [c for c in map(_shipped, OTHER_MODELS) if c.holds_for["model"] == word]
+        same = [c for c in made if c.holds_for["model_error"] == error_values(model_error)]
+        if made:
+            return (same or made)[0]
+    return default_calibration(correction is not None)
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> ModelCalibration:
     path = files("siderea.binaries").joinpath(f"data/model_{name}.json")
     return ModelCalibration.from_json(path.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ model and survey.
 
 from __future__ import annotations
 
-from enum import IntFlag
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,30 +16,32 @@ from numpy.typing import NDArray
 from siderea.binaries.companions import Companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
 from siderea.binaries.composite_search import CompositeSearch, Found
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import ModelCalibration, shipped_calibration
+from siderea.binaries.model_evidence import evenness
+from siderea.binaries.model_flags import ModelFlag
+from siderea.binaries.model_general import GeneralSearch
+from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
 from siderea.errors import DataError
+from siderea.models.composite import Binary
 from siderea.models.emulator import Emulator, load_default
 from siderea.models.model_error import ModelError
+from siderea.models.protocol import DifferentiableModel
 
-__all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction"]
+__all__ = ["ModelDetector", "ModelFlag", "detect_model", "improvement_fraction", "measured"]
 
 CHUNK = 96
 """Spectra fitted together."""
 
+PIECE = 64
+"""Binned pixels of a piece of spectrum: several lines."""
+
+NEAR_EDGE = 0.02
+"""A single star nearer to the ends of the model's temperatures, as a share of their range, may lie
+beyond them: the model cannot judge it."""
+
 MIN_PIXELS = 500
 """Good binned pixels below which nothing is fitted."""
-
-
-class ModelFlag(IntFlag):
-    """What is known of a detection by the model."""
-
-    NONE = 0
-    NO_DATA = 1  #: too few good pixels: nothing was fitted
-    NOT_CONVERGED = 2  #: the steps ran out before the fits were at rest
-    AT_BOUND = 4  #: the single star is at the edge of the model: another kind of star, perhaps
-    POOR_FIT = 8  #: even two stars leave twice the χ² that the errors allow
-    FAINT = 16  #: the companion gives less than 2 % of the light: its parameters mean little
 
 
 class ModelDetector:
@@ -49,15 +51,19 @@ class ModelDetector:
     ----------
     spectra : Spectra
         Any set on the grid (its rows are not used).
-    model : Emulator, optional
-        The shipped one by default.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default. Any other model with physical flux, or a composite of it,
+        is fitted by `siderea.binaries.model_general`.
     n_stars : {2, 3}
         Stars of the largest fit.
     model_error : ModelError, optional
         What the model gets wrong of itself, such as `siderea.models.model_error.LTE`; the noise is
         all there is by default.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong: for real spectra of GALAH
+        `siderea.binaries.survey_correction.default_correction`.
     calibration : ModelCalibration, optional
-        Of thresholds and probability; the shipped one for the model error by default.
+        Of thresholds and probability; by default the shipped one, with a correction that of GALAH.
     companions : Companions, optional
         Of the shipped isochrones by default.
     """
@@ -65,22 +71,28 @@ class ModelDetector:
     def __init__(
         self,
         spectra: Spectra,
-        model: Emulator | None = None,
+        model: Emulator | DifferentiableModel | Binary | None = None,
         *,
         n_stars: int = 2,
         model_error: ModelError | None = None,
+        correction: SurveyCorrection | None = None,
         calibration: ModelCalibration | None = None,
         companions: Companions | None = None,
     ) -> None:
         if n_stars not in (2, 3):
             raise DataError(f"n_stars: found {n_stars}; expected 2 or 3")
         chosen = model if model is not None else load_default()
-        self.search = CompositeSearch(
-            chosen, spectra, companions=companions, model_error=model_error
+        if correction is not None and not isinstance(chosen, Emulator):
+            raise DataError("correction: only the emulator takes one; give none with another model")
+        options: dict[str, Any] = {"companions": companions, "model_error": model_error}
+        self.search: CompositeSearch | GeneralSearch = (
+            CompositeSearch(chosen, spectra, correction=correction, **options)
+            if isinstance(chosen, Emulator)
+            else GeneralSearch(chosen, n_stars=n_stars, **options)
         )
         self.n_stars = n_stars
-        self.calibration = calibration or default_calibration(model_error is not None)
-        self.calibration.check(chosen, spectra, model_error)
+        self.calibration = calibration or shipped_calibration(chosen, model_error, correction)
+        self.calibration.check(chosen, spectra, model_error, correction)
 
     def __call__(self, spectra: Spectra) -> pd.DataFrame:
         """Return the table of detections, see `detect_model`."""
@@ -92,10 +104,12 @@ class ModelDetector:
         return table
 
     def _chunk(self, spectra: Spectra) -> pd.DataFrame:
+        if isinstance(self.search, GeneralSearch):
+            return self.search(spectra)
         data = Observed.of(spectra, self.search.bank)
         enough = data.n_pixels >= MIN_PIXELS
         rows = np.flatnonzero(enough)
-        values = _measured(self.search, self.search(spectra[rows], n_stars=self.n_stars))
+        values = measured(self.search, self.search(spectra[rows], n_stars=self.n_stars))
         table = pd.DataFrame({"id": spectra.ids})
         for name, column in values.items():
             missing = 0 if column.dtype.kind == "i" else np.nan
@@ -106,7 +120,7 @@ class ModelDetector:
         return table
 
 
-def _measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
+def measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
     """Return the columns of spectra that were fitted."""
     data, (one, two, *more) = found.data, found.fits
     n_pixels = data.n_pixels.astype(np.int64)
@@ -117,6 +131,7 @@ def _measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
         "chi2_binary": two.chi2,
         "delta_chi2": one.chi2 - two.chi2,
         "f_imp": improvement_fraction(data, single, binary),
+        "gain_significance": evenness(_gain(data, single, binary), data.root > 0, PIECE),
         "delta_bic": one.chi2 - two.chi2 - 3 * ln_n,
         "n_pixels": n_pixels,
         "snr": _signal_to_noise(data),
@@ -146,6 +161,12 @@ def improvement_fraction(data: Observed, single: NDArray, binary: NDArray) -> ND
     top = (better * data.root).sum(axis=(1, 2), dtype=float)
     change = (np.abs(single - binary) * data.root).sum(axis=(1, 2), dtype=float)
     return np.divide(top, change, out=np.zeros_like(top), where=change > 1e-3)
+
+
+def _gain(data: Observed, single: NDArray, binary: NDArray) -> NDArray:
+    """Return the gain in χ² of every pixel (N, A, Q)."""
+    gain = (single - data.flux) ** 2 - (binary - data.flux) ** 2
+    return np.asarray(data.root**2 * gain)
 
 
 def _signal_to_noise(data: Observed) -> NDArray[np.float64]:
@@ -199,8 +220,11 @@ def _flags(
     low, high = fitter.bounds(1)
     margin = 1e-6 * (high - low)
     at = (one.theta[:, :3] <= (low + margin)[:3]) | (one.theta[:, :3] >= (high - margin)[:3])
+    reach = NEAR_EDGE * (high[0] - low[0])
+    hot_or_cool = (one.theta[:, 0] < low[0] + reach) | (one.theta[:, 0] > high[0] - reach)
     flags = np.where(one.converged & two.converged, 0, int(ModelFlag.NOT_CONVERGED))
     flags |= np.where(at.any(axis=1), int(ModelFlag.AT_BOUND), 0)
+    flags |= np.where(hot_or_cool, int(ModelFlag.BEYOND), 0)
     flags |= np.where(two.chi2 > 2.0 * n_pixels, int(ModelFlag.POOR_FIT), 0)
     flags |= np.where(flux_ratio < 0.02, int(ModelFlag.FAINT), 0)
     return np.asarray(flags, dtype=np.int64)
@@ -208,10 +232,11 @@ def _flags(
 
 def detect_model(
     spectra: Spectra,
-    model: Emulator | None = None,
+    model: Emulator | DifferentiableModel | Binary | None = None,
     *,
     n_stars: int = 2,
     model_error: ModelError | None = None,
+    correction: SurveyCorrection | None = None,
     calibration: ModelCalibration | None = None,
 ) -> pd.DataFrame:
     """Find spectra of two stars by fitting one star and two.
@@ -219,37 +244,47 @@ def detect_model(
     Parameters
     ----------
     spectra : Spectra
-        N normalised spectra; arms uniform in ln λ with one step, near rest.
-    model : Emulator, optional
-        The shipped one by default.
+        N normalised spectra; for the emulator arms uniform in ln λ with one step, near rest.
+    model : Emulator, DifferentiableModel or Binary, optional
+        The shipped emulator by default; or any model with physical flux that
+        `siderea.models.fitting.fit` takes, on whose grid the spectra are, such as
+        `siderea.models.binspec.load`. It renormalises the spectra as it is itself.
     n_stars : {2, 3}
         3 fits triples too.
     model_error : ModelError, optional
-        What the model gets wrong of itself: for real spectra
-        `siderea.models.model_error.LTE`.
+        What the model gets wrong of itself, where no correction is known of a survey:
+        `siderea.models.model_error.LTE`. Its excluded windows hold with a correction too.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong: see `ModelDetector`.
     calibration : ModelCalibration, optional
-        The shipped one by default; one that was made for another model or grid says so.
+        By default the shipped one that was made for the model, else for the emulator; one that was
+        made for another model or grid says so.
 
     Returns
     -------
     pandas.DataFrame
         N rows: ``id``, ``chi2_single``, ``chi2_binary``, ``delta_chi2``, ``f_imp``
-        (`improvement_fraction`), ``delta_bic`` (of single minus binary, positive for two),
-        ``n_pixels`` (pairs of pixels), ``snr``, ``single_<label>``, ``binary_<parameter>`` and
-        their ``_err``, ``q``, ``dv`` (second minus first, km/s), ``flux_ratio``, ``flags``
-        (`ModelFlag`), ``probability`` and ``is_binary``. With three stars also ``chi2_triple``,
-        ``delta_bic_triple``, ``triple_<parameter>``.
+        (`improvement_fraction`), ``gain_significance`` (`evenness`), ``delta_bic`` (of single
+        minus binary, positive for two), ``n_pixels`` (pairs of pixels), ``snr``,
+        ``single_<label>``, ``binary_<parameter>`` and their ``_err``, ``q``, ``dv`` (second minus
+        first, km/s), ``flux_ratio``, ``flags`` (`ModelFlag`), ``probability`` and ``is_binary``.
+        With three stars also ``chi2_triple``, ``delta_bic_triple``, ``triple_<parameter>``.
 
     Raises
     ------
     DataError
-        If the grid does not fit the model.
+        If the grid does not fit the model, or the model cannot weigh two stars.
 
     References
     ----------
     El-Badry et al. (2018), MNRAS 473, 5043 (method); MNRAS 476, 528 (f_imp).
     """
     detector = ModelDetector(
-        spectra, model, n_stars=n_stars, model_error=model_error, calibration=calibration
+        spectra,
+        model,
+        n_stars=n_stars,
+        model_error=model_error,
+        correction=correction,
+        calibration=calibration,
     )
     return detector(spectra)

@@ -65,6 +65,12 @@ class Bank:
         """Return chosen rows."""
         return Bank(self.ccf[rows], self.gram[rows], self.inside)
 
+    def replaced(self, rows: NDArray, other: Bank) -> Bank:
+        """Return this with some rows from another."""
+        ccf, gram = self.ccf.copy(), self.gram.copy()
+        ccf[rows], gram[rows] = other.ccf, other.gram
+        return Bank(ccf, gram, self.inside)
+
     @property
     def n_lags(self) -> int:
         """Lags V on each side of 0."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from siderea.binaries.correlation import Transformed
 from siderea.models.velocity_kernels import rotation
 
-__all__ = ["Refined", "factors", "refine"]
+__all__ = ["Refined", "block_residuals", "factors", "pixels_of", "refine"]
 
 BLOCK = 128
 """Pixels whose residuals are added up before they are squared: 350 km/s of GALAH."""
@@ -125,7 +125,7 @@ def refine(
     stored = np.stack(
         [source.of_template("transform", kinds[:, k]) for k in range(shape[1])], axis=1
     )
-    data = _pixels(source, source.data * source.library.slow)
+    data = pixels_of(source, source.data * source.library.slow)
     x = np.stack([height, velocity, np.maximum(rotations, 1.0) ** 2], axis=2)
     best = start = _linearised(source, stored, data, x)
     damping = np.full(len(x), 1e-4)
@@ -231,6 +231,31 @@ def _linearised(source: Transformed, stored: NDArray, data: list[NDArray], x: ND
     return _State(x, normal, blocks, right, left)
 
 
+def block_residuals(
+    source: Transformed, template: NDArray[np.intp], stars: Refined
+) -> NDArray[np.float64]:
+    """Return the χ² (N, B) that stars leave in each block of pixels, all arms one after another.
+
+    Parameters
+    ----------
+    source : Transformed
+        N spectra.
+    template : (N,) ndarray of int
+        Of all stars of a spectrum.
+    stars : Refined
+    """
+    x = np.stack([stars.height, stars.velocity, stars.rotation**2], axis=2)
+    phase, kernel, _ = factors(source, x)
+    light = np.einsum("nk,nkf->nf", stars.height.astype(np.float32), kernel * phase)
+    stored = source.of_template("transform", template).conj()
+    rest = source.data * source.library.slow - stored * light[:, None]
+    parts = [
+        weight[:, None] * _in_blocks(pixels**2)
+        for weight, pixels in zip(source.weight.T, pixels_of(source, rest), strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
 def _in_blocks(values: NDArray) -> NDArray[np.float32]:
     """Return the sums (..., B) over blocks of pixels; the last may be longer."""
     return np.asarray(np.add.reduceat(values, _starts(values.shape[-1]), axis=-1))
@@ -278,7 +303,8 @@ def _arm(source: Transformed, transform: NDArray, arm: int) -> NDArray[np.float3
     return np.asarray(full * source.good[:, None, pixels])
 
 
-def _pixels(source: Transformed, transform: NDArray) -> list[NDArray[np.float32]]:
+def pixels_of(source: Transformed, transform: NDArray) -> list[NDArray[np.float32]]:
+    """Return the pixels (N, P) of each arm, bad ones 0, from transforms (N, A, F)."""
     return [
         _arm(source, transform[:, None, arm], arm)[:, 0] for arm in range(len(source.library.arms))
     ]

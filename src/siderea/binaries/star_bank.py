@@ -9,12 +9,14 @@ survey are sampled twice as finely as their resolution needs.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from siderea.binaries.survey_correction import SurveyCorrection, design
 from siderea.constants import C_KMS
 from siderea.data import Spectra
 from siderea.errors import DataError
@@ -53,6 +55,10 @@ SECOND_RADIATION = 1.438777e8
 
 TAPS = np.arange(-2, 4)
 
+TYPICAL = 6.0
+"""v sin i, km/s, of the stars that a survey's correction is learned from: what rotates no faster
+needs it no broader."""
+
 
 @dataclass(frozen=True)
 class StarSpectra:
@@ -84,6 +90,8 @@ class StarBank:
     emulator : Emulator
     spectra : Spectra
         Any set on the grid: uniform in ln λ within every arm, resolution known.
+    correction : SurveyCorrection, optional
+        What is added to the model's flux, on the same grid.
 
     Attributes
     ----------
@@ -98,7 +106,13 @@ class StarBank:
         If the grid is not uniform, the medium differs, or the emulator does not cover it.
     """
 
-    def __init__(self, emulator: Emulator, spectra: Spectra) -> None:
+    def __init__(
+        self,
+        emulator: Emulator,
+        spectra: Spectra,
+        *,
+        correction: SurveyCorrection | None = None,
+    ) -> None:
         self.emulator = emulator
         arms = [spectra.wavelength[arm] for arm in spectra.arms]
         steps = np.array([np.log(arm[-1] / arm[0]) / (arm.size - 1) for arm in arms])
@@ -115,6 +129,9 @@ class StarBank:
         self.n_pixels, self._fine = fine // 2, fine // 2 * 2
         self.slices = spectra.arms
         self._tables(arms, spectra)
+        self.correction: SurveyCorrection | None = None
+        if correction is not None:
+            self._correct(correction)
         low, high = emulator.label_range[:4, 0], emulator.label_range[:4, 1]
         reach = (MARGIN - 4) * self.pixel
         self.bounds = np.array(
@@ -147,6 +164,44 @@ class StarBank:
             wide = np.zeros((len(basis), len(arms), self._fine + 2 * MARGIN), dtype=np.float32)
             wide[:, :, MARGIN - KNOWN : MARGIN + self._fine + KNOWN] = turned.reshape(basis.shape)
             self._bases.append(wide.reshape(len(basis), -1))
+
+    def corrected(self, correction: SurveyCorrection) -> StarBank:
+        """Return the bank with a correction; the model's own tables are not made anew.
+
+        Raises
+        ------
+        DataError
+            If the correction is of another grid.
+        """
+        out = copy.copy(self)
+        out._bases = [np.delete(b, self._own, axis=0) for b in self._bases]
+        out._correct(correction)
+        return out
+
+    @property
+    def _own(self) -> slice:
+        """Rows of the tables that are the correction's."""
+        last = len(self._bases[0]) - 1
+        return slice(last - (0 if self.correction is None else len(self.correction.terms)), last)
+
+    def _correct(self, correction: SurveyCorrection) -> None:
+        """Add a correction's terms to the tables, before the model's mean."""
+        if correction.factor.shape != (self.n_arms, self.n_pixels):
+            raise DataError(
+                f"correction: found {correction.factor.shape} arms and binned pixels; expected "
+                f"{(self.n_arms, self.n_pixels)}: it was learned on another grid"
+            )
+        depth = -correction.fine()
+        tables = []
+        for vsini, table in zip(ROTATIONS, self._bases, strict=True):
+            more = float(np.sqrt(max(vsini**2 - TYPICAL**2, 0.0)))
+            flat = depth.reshape(-1, self._fine)
+            turned = rotational(flat, self.pixel, more) if more > 1.0 else flat
+            wide = np.zeros((*depth.shape[:2], self._fine + 2 * MARGIN), dtype=np.float32)
+            wide[:, :, MARGIN : MARGIN + self._fine] = turned.reshape(depth.shape)
+            rows = wide.reshape(len(depth), -1)
+            tables.append(np.concatenate([table[:-1], rows, table[-1:]]))
+        self._bases, self.correction = tables, correction
 
     def _continuum_of(self, grid: NDArray) -> tuple[int, NDArray[np.float64]]:
         """Return the emulator's arm that covers a grid, and the polynomials of its continuum."""
@@ -199,6 +254,9 @@ class StarBank:
             inputs = label_inputs(torch.cat([tensor, vmic[:, None]], dim=1))
             lines = self.emulator.lines(inputs).numpy().reshape(n, 5, -1)
             light = self.emulator.continuum(inputs).numpy().reshape(n, 5, -1)
+        if self.correction is not None:
+            own = design(rows).reshape(n, 5, -1)
+            lines = np.concatenate([lines, own], axis=2)
         by = sign[:, :, None]
         return (
             lines[:, 0],

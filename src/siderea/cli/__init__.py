@@ -12,6 +12,7 @@ import warnings
 import typer
 
 from siderea.cli import (
+    calibrate,
     cite,
     classify,
     compare,
@@ -49,6 +50,7 @@ for command in (
     embed,
     classify,
     explore,
+    calibrate,
     detect,
     compare,
     limits,

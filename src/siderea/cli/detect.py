@@ -28,6 +28,8 @@ class Method(StrEnum):
 class Errors(StrEnum):
     """What the model is taken to get wrong."""
 
+    auto = "auto"
+    survey = "survey"
     lte = "lte"
     none = "none"
 
@@ -41,11 +43,32 @@ def run(
     significance: Annotated[
         float, typer.Option(help="ccf: least significance of a further star (sigma).")
     ] = 6.0,
+    templates: Annotated[
+        str,
+        typer.Option(
+            metavar="emulator|masks|reference|FILE",
+            help="ccf: stars of the emulator, masks of their lines, what the autoencoder of --map "
+            "makes of each spectrum, or a file of lines (wavelength, depth) or of spectra.",
+        ),
+    ] = "emulator",
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="model: a folder of El-Badry's networks, or a saved emulator, Cannon or decoder."
+        ),
+    ] = None,
     model_error: Annotated[
-        Errors, typer.Option(help="model: weigh what LTE gets wrong of real stars, or nothing.")
-    ] = Errors.lte,
-    map_name: Annotated[str, typer.Option("--map", help="map: the map that is used.")] = "tsne",
+        Errors,
+        typer.Option(
+            help="model: correct and weigh what it gets wrong of real stars (survey: as learned "
+            "by siderea calibrate, else as shipped for GALAH; lte: as any LTE model), or nothing "
+            "(none). auto: survey for real spectra, none for simulated ones and with --model."
+        ),
+    ] = Errors.auto,
+    map_name: Annotated[
+        str, typer.Option("--map", help="map, ccf: the map that is used.")
+    ] = "tsne",
     labels: Annotated[
         Path | None,
         typer.Option(help="map: table of id and class (default: those given to classify)."),
@@ -65,7 +88,7 @@ def run(
 
     Memory: 1 GiB per process whatever the size of the store (map: 1 kB per spectrum).
     Time per thousand spectra of 16,384 pixels, in seconds of one processor: ccf 3 to 7, model 40 to
-    70 (triples 140), map 1; catalogue methods 0.1.
+    70 (triples 140; with --model 60 to 200), map 1; catalogue methods 0.1.
     """
     from siderea.cli.progress import bar
     from siderea.pipelines.detect import detect
@@ -77,21 +100,36 @@ def run(
     elif method is Method.map:
         result = detect_map(store, map_name=map_name, labels=labels)
     else:
-        recipe = _recipe(method, max_velocity, significance, triples, model_error)
+        if method is Method.ccf:
+            recipe: Recipe = _ccf(store, max_velocity, significance, templates, map_name)
+        else:
+            recipe = _model(store, model, triples, model_error)
         with bar(f"Searching ({method.value})") as progress:
             result = detect(store, recipe, jobs=jobs, scheduler=scheduler, progress=progress)
     typer.echo(f"{result.n_searched} of {result.n_spectra} spectra searched")
     typer.echo(f"{result.n_multiple} show more than one star\nproduct: {result.path}")
 
 
-def _recipe(
-    method: Method, max_velocity: float, significance: float, triples: bool, errors: Errors
+def _ccf(
+    store: Path, max_velocity: float, significance: float, templates: str, map_name: str
 ) -> Recipe:
     from siderea.binaries.detect import CCFSettings
-    from siderea.models.model_error import LTE
-    from siderea.pipelines.detect import CCFRecipe, ModelRecipe
+    from siderea.io.store import SurveyStore
+    from siderea.pipelines.ccf_templates import file_templates, map_reference, mask_templates
+    from siderea.pipelines.detect import CCFRecipe
 
-    if method is Method.ccf:
-        return CCFRecipe(CCFSettings(significance=significance), max_velocity)
-    weighed = LTE if errors is Errors.lte else None
-    return ModelRecipe(n_stars=3 if triples else 2, model_error=weighed)
+    settings = CCFSettings(significance=significance)
+    if templates == "emulator":
+        return CCFRecipe(settings, max_velocity)
+    opened = SurveyStore.open(store)
+    if templates == "reference":
+        return CCFRecipe(settings, max_velocity, reference=map_reference(opened, map_name))
+    masks = templates == "masks"
+    chosen = mask_templates(opened) if masks else file_templates(opened, Path(templates))
+    return CCFRecipe(settings, max_velocity, chosen)
+
+
+def _model(store: Path, model: Path | None, triples: bool, errors: Errors) -> Recipe:
+    from siderea.pipelines.detect import model_recipe
+
+    return model_recipe(store, n_stars=3 if triples else 2, errors=errors.value, model=model)

@@ -89,11 +89,11 @@ class Composite(ABC):
         """Return the box (N, D), (N, D) of fits that are at ``theta`` (N, D)."""
         low, high = torch.as_tensor(self.label_range.T.copy(), device=theta.device)
         lower, upper = low.expand_as(theta).clone(), high.expand_as(theta).clone()
-        pairing = getattr(self, "pairing", None)
-        if isinstance(pairing, ByMassRatio):
+        smallest_q = getattr(getattr(self, "pairing", None), "smallest_q", None)
+        if smallest_q is not None:
             columns = dict(zip(self.label_names, theta.clamp(lower, upper).unbind(-1), strict=True))
             ranges = dict(zip(self.model.label_names, self.model.label_range, strict=True))
-            lowest = pairing.smallest_q(columns, float(ranges["teff"][0]) - COOLER)
+            lowest = smallest_q(columns, float(ranges["teff"][0]) - COOLER)
             for column, name in enumerate(self.label_names):
                 if name in ("q", "q_2", "q_3"):
                     lower[:, column] = lowest

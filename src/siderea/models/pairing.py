@@ -12,10 +12,21 @@ from typing import Protocol
 
 import torch
 
-__all__ = ["ByIsochrone", "ByMassRatio", "FreeRadii", "Pairing", "Sequence"]
+__all__ = [
+    "ByIsochrone",
+    "ByMassRatio",
+    "FreeRadii",
+    "Pairing",
+    "Sequence",
+    "mass_ratios",
+    "smallest_ratio",
+]
 
 Columns = Mapping[str, torch.Tensor]
 Star = tuple[dict[str, torch.Tensor], torch.Tensor]
+Companion = Callable[
+    [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]
+]
 
 
 class Sequence(Protocol):
@@ -54,6 +65,44 @@ class Pairing(Protocol):
 
 def _numbered(name: str, n_stars: int) -> list[str]:
     return [name] if n_stars == 2 else [f"{name}_{star}" for star in range(2, n_stars + 1)]
+
+
+def mass_ratios(n_stars: int) -> list[str]:
+    """Return the names of the mass ratios: ``q``, or ``q_2``, ``q_3``."""
+    return _numbered("q", n_stars)
+
+
+def smallest_ratio(
+    companion: Companion, lowest_q: float, columns: Columns, coolest: float
+) -> torch.Tensor:
+    """Return the smallest q (N,) from ``lowest_q`` whose companion is not cooler than a limit.
+
+    Parameters
+    ----------
+    companion : callable
+        (teff, logg, fe_h, q) -> (teff, logg).
+    lowest_q : float
+    columns : mapping of str to (N,) tensor
+        With teff, logg, fe_h of the first star.
+    coolest : float
+        K.
+    """
+    teff, logg, fe_h = (columns[name] for name in ("teff", "logg", "fe_h"))
+    grid = torch.linspace(lowest_q, 1.0, 17, dtype=teff.dtype, device=teff.device)
+    every = teff[:, None].expand(-1, grid.numel()), logg[:, None].expand(-1, grid.numel())
+    metals = fe_h[:, None].expand(-1, grid.numel())
+    cool, _ = companion(*every, metals, grid.expand(teff.numel(), -1))
+    # The first q of the run that stays warm enough up to q = 1.
+    warm = (cool >= coolest).flip(1).cumprod(1).sum(1)
+    above = (grid.numel() - warm).clamp(1, grid.numel() - 1)
+    below = above - 1
+    rows = torch.arange(teff.numel(), device=teff.device)
+    part = (coolest - cool[rows, below]) / (cool[rows, above] - cool[rows, below])
+    return torch.where(
+        warm >= grid.numel(),
+        grid[0],
+        grid[below] + (grid[above] - grid[below]) * part.nan_to_num(1.0).clamp(0, 1),
+    )
 
 
 @dataclass(frozen=True)
@@ -127,22 +176,7 @@ class ByMassRatio:
 
     def smallest_q(self, columns: Columns, coolest: float) -> torch.Tensor:
         """Return the smallest q (N,) whose companion is not cooler than ``coolest`` (K)."""
-        teff, logg, fe_h = (columns[name] for name in ("teff", "logg", "fe_h"))
-        grid = torch.linspace(self.lowest_q, 1.0, 17, dtype=teff.dtype, device=teff.device)
-        every = teff[:, None].expand(-1, grid.numel()), logg[:, None].expand(-1, grid.numel())
-        metals = fe_h[:, None].expand(-1, grid.numel())
-        cool, _ = self.sequence.companion(*every, metals, grid.expand(teff.numel(), -1))
-        # The first q of the run that stays warm enough up to q = 1.
-        warm = (cool >= coolest).flip(1).cumprod(1).sum(1)
-        above = (grid.numel() - warm).clamp(1, grid.numel() - 1)
-        below = above - 1
-        rows = torch.arange(teff.numel(), device=teff.device)
-        part = (coolest - cool[rows, below]) / (cool[rows, above] - cool[rows, below])
-        return torch.where(
-            warm >= grid.numel(),
-            grid[0],
-            grid[below] + (grid[above] - grid[below]) * part.nan_to_num(1.0).clamp(0, 1),
-        )
+        return smallest_ratio(self.sequence.companion, self.lowest_q, columns, coolest)
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,42 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from siderea.binaries.detect import CCFDetector, CCFSettings
-from siderea.binaries.model_calibration import ModelCalibration, default_calibration
+from siderea.binaries.model_calibration import (
+    ModelCalibration,
+    shipped_calibration,
+)
+from siderea.binaries.model_fingerprint import model_digest
 from siderea.binaries.model_selection import ModelDetector
+from siderea.binaries.survey_correction import SurveyCorrection, default_correction
 from siderea.data import Spectra
+from siderea.errors import DataError
 from siderea.io.files import atomic_write
 from siderea.io.store import SurveyStore
-from siderea.models.model_error import ModelError
+from siderea.models.emulator import Emulator, load_default
+from siderea.models.model_error import LTE, ModelError
+from siderea.models.protocol import DifferentiableModel
+from siderea.pipelines.calibrate import own_calibration
+from siderea.pipelines.ccf_templates import AutoencoderReference
 from siderea.pipelines.scheduler import results
+from siderea.pipelines.spectral_model import load_model
 
-__all__ = ["CCFRecipe", "DetectResult", "Detector", "ModelRecipe", "Recipe", "detect", "detect_ccf"]
+__all__ = [
+    "CCFRecipe",
+    "DetectResult",
+    "Detector",
+    "ModelRecipe",
+    "Recipe",
+    "detect",
+    "detect_ccf",
+    "model_recipe",
+]
 
 Detector = Callable[[Spectra], pd.DataFrame]
 Progress = Callable[[int, int], None]
@@ -71,11 +91,15 @@ class CCFRecipe:
         Range of velocities on either side of 0, km/s, in the frame of the stored spectra.
     templates : (T, P) ndarray, optional
         Normalised spectra on the store's grid; the emulator's dozen by default.
+    reference : AutoencoderReference, optional
+        Correlate each spectrum with what an autoencoder makes of it, and what it makes of the
+        middle of its latent space, instead of templates.
     """
 
     settings: CCFSettings = field(default_factory=CCFSettings)
     max_velocity: float = 200.0
     templates: NDArray | None = None
+    reference: AutoencoderReference | None = None
     method: str = field(default="ccf", init=False)
     rows: int = field(default=512, init=False)
 
@@ -85,16 +109,20 @@ class CCFRecipe:
         if self.templates is not None:
             content = np.ascontiguousarray(self.templates).tobytes()
             values["templates"] = hashlib.sha256(content).hexdigest()[:16]
+        if self.reference is not None:
+            values["reference"] = self.reference.digest()
         return values
 
     def detector(self, example: Spectra) -> Detector:
         """See `Recipe`."""
-        return CCFDetector(
-            example,
-            templates=self.templates,
-            settings=self.settings,
-            max_velocity=self.max_velocity,
+        reference = self.reference
+        shared = self.templates if reference is None else reference.mean(example)
+        search = CCFDetector(
+            example, templates=shared, settings=self.settings, max_velocity=self.max_velocity
         )
+        if reference is None:
+            return search
+        return lambda spectra: search(spectra, references=reference(spectra))
 
     def counts(self, table: pd.DataFrame) -> tuple[int, int]:
         """See `Recipe`."""
@@ -112,41 +140,103 @@ class ModelRecipe:
         Stars of the largest fit.
     model_error : ModelError, optional
         What the model gets wrong of itself; the noise is all there is by default.
+    correction : SurveyCorrection, optional
+        What the survey's own stars say that the model gets wrong.
     calibration : ModelCalibration, optional
         The shipped one by default.
+    model : str, optional
+        Path of the model (`siderea.pipelines.spectral_model.load_model`), under which every worker
+        finds it; the shipped emulator by default.
     """
 
     n_stars: int = 2
     model_error: ModelError | None = None
+    correction: SurveyCorrection | None = None
     calibration: ModelCalibration | None = None
+    model: str | None = None
     method: str = field(default="model", init=False)
     rows: int = field(default=256, init=False)
 
     def parameters(self) -> dict[str, Any]:
         """See `Recipe`."""
-        chosen = self.calibration or default_calibration(self.model_error is not None)
+        model = self._model()
+        chosen = self.calibration or shipped_calibration(model, self.model_error, self.correction)
         digest = hashlib.sha256(chosen.to_json().encode()).hexdigest()[:16]
         error = None if self.model_error is None else asdict(self.model_error)
-        return {
+        values = {
             "n_stars": self.n_stars,
             "model_error": error,
+            "correction": None if self.correction is None else self.correction.digest,
             "calibration": digest,
             "threshold": chosen.threshold,
             "false_positives": chosen.false_positives,
         }
+        return values if self.model is None else values | {"model": model_digest(model)}
+
+    def _model(self) -> Emulator | DifferentiableModel:
+        return load_default() if self.model is None else load_model(self.model)
 
     def detector(self, example: Spectra) -> Detector:
         """See `Recipe`."""
         return ModelDetector(
             example,
+            self._model(),
             n_stars=self.n_stars,
             model_error=self.model_error,
+            correction=self.correction,
             calibration=self.calibration,
         )
 
     def counts(self, table: pd.DataFrame) -> tuple[int, int]:
         """See `Recipe`."""
         return int(table["chi2_single"].notna().sum()), int(table["is_binary"].sum())
+
+
+def model_recipe(
+    path: str | Path,
+    *,
+    n_stars: int = 2,
+    errors: Literal["auto", "survey", "lte", "none"] = "auto",
+    model: str | Path | None = None,
+) -> ModelRecipe:
+    """Return the recipe of the model channel that suits a store.
+
+    Parameters
+    ----------
+    path : path-like
+        The ``NAME.siderea`` folder.
+    n_stars : {2, 3}
+    errors : {"auto", "survey", "lte", "none"}
+        What the model is taken to get wrong: what the survey's stars say (by `calibrate_model` of
+        `siderea.pipelines.calibrate` for this store, else what is shipped for GALAH), what an LTE
+        model does, or nothing. ``auto``: the survey's for real spectra, nothing for simulated ones
+        and for other models.
+    model : path-like, optional
+        Of another model than the shipped emulator.
+
+    Raises
+    ------
+    DataError
+        If another model is to have a correction.
+    """
+    if model is not None:
+        if errors == "survey":
+            raise DataError(
+                "model error: found survey with --model; the correction is the shipped emulator's: "
+                "choose lte or none"
+            )
+        error = LTE if errors == "lte" else None
+        return ModelRecipe(n_stars, error, model=str(Path(model).resolve()))
+    if errors == "auto":
+        told = SurveyStore.open(path).manifest.get("provenance") or {}
+        made = told.get("product") == "simulated"
+        errors = "none" if made else "survey"
+    if errors == "none":
+        return ModelRecipe(n_stars)
+    if errors == "lte":
+        return ModelRecipe(n_stars, LTE)
+    correction, calibration = own_calibration(path) or (default_correction(), None)
+    return ModelRecipe(n_stars, LTE, correction, calibration)
 
 
 @dataclass(frozen=True)
