@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from siderea.binaries.composite_fit import Observed
+from siderea.binaries.evenness import evenness
 from siderea.binaries.model_calibration import calibrate, recalibrate
-from siderea.binaries.model_evidence import evenness, robust_gain
+from siderea.binaries.model_evidence import robust_gain
 from siderea.binaries.model_selection import ModelFlag
 from siderea.binaries.star_bank import StarBank
 from siderea.binaries.survey_control import calibrate_on_survey

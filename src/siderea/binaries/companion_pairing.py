@@ -13,13 +13,13 @@ from itertools import product
 import torch
 
 from siderea.binaries.companions import Companions, default_companions
-from siderea.models.pairing import Columns, Star, mass_ratios, smallest_ratio
+from siderea.models.pairing import ByRatio, Columns, Star, mass_ratios, smallest_ratio
 
 __all__ = ["ByCompanions"]
 
 
 @dataclass(frozen=True)
-class ByCompanions:
+class ByCompanions(ByRatio):
     """A `siderea.models.pairing.Pairing` by tabulated companions.
 
     Parameters
@@ -32,18 +32,6 @@ class ByCompanions:
 
     companions: Companions = field(default_factory=default_companions)
     lowest_q: float = 0.2
-
-    def parameters(self, n_stars: int) -> dict[str, tuple[float, float]]:
-        """See `Pairing.parameters`."""
-        return dict.fromkeys(mass_ratios(n_stars), (self.lowest_q, 1.0))
-
-    def own(self) -> frozenset[str]:
-        """See `Pairing.own`."""
-        return frozenset()
-
-    def derived(self) -> frozenset[str]:
-        """See `Pairing.derived`."""
-        return frozenset({"teff", "logg"})
 
     def stars(self, columns: Columns, n_stars: int) -> list[Star]:
         """See `Pairing.stars`."""

@@ -15,7 +15,6 @@ __all__ = [
     "EVIDENCE",
     "FEATURES",
     "el_badry_accepts",
-    "evenness",
     "features",
     "robust_gain",
 ]
@@ -111,33 +110,6 @@ def _ramps(gain: Array) -> list[Array]:
     value = np.log1p(gain)
     widths = np.diff([*KNOTS, np.inf])
     return [np.clip(value - low, 0.0, wide) for low, wide in zip(KNOTS, widths, strict=True)]
-
-
-def evenness(gain: NDArray, seen: NDArray, piece: int) -> Array:
-    """Return the gain in χ² in units of its own scatter between pieces of the spectrum (N,).
-
-    t = Σ g / √(B var g), g the gain in each of B pieces. A second star improves nearly all of them;
-    lines that the model has wrong improve some and spoil others, and emission, lithium or a residue
-    of the sky a few. Were noise all, t² = Δχ²/4 about.
-
-    Parameters
-    ----------
-    gain : (N, ..., P) ndarray
-        Of each pixel.
-    seen : (N, ..., P) ndarray of bool
-        Good pixels; a piece with fewer than a quarter of them does not count.
-    piece : int
-        Pixels of a piece: several lines, some 6 Å.
-    """
-    whole = gain.shape[-1] // piece * piece
-    shape = (len(gain), int(np.prod(gain.shape[1:-1])) * (whole // piece), piece)
-    pieces = gain[..., :whole].reshape(shape).sum(axis=2, dtype=float)
-    counts = seen[..., :whole].reshape(shape).sum(axis=2) > piece // 4
-    number = np.maximum(counts.sum(axis=1), 2)
-    mean = np.where(counts, pieces, 0.0).sum(axis=1) / number
-    variance = np.where(counts, (pieces - mean[:, None]) ** 2, 0.0).sum(axis=1) / (number - 1)
-    scatter = np.sqrt(number * variance)
-    return np.divide(number * mean, scatter, out=np.zeros(len(gain)), where=scatter > 1e-6)
 
 
 def el_badry_accepts(delta_chi2: ArrayLike, f_imp: ArrayLike) -> NDArray[np.bool_]:

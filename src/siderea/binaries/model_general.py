@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from siderea.binaries.companions import Companions
+from siderea.binaries.evenness import evenness
 from siderea.binaries.model_composites import composites_of, on_grid
-from siderea.binaries.model_evidence import evenness
-from siderea.binaries.model_flags import ModelFlag
+from siderea.binaries.model_flags import ModelFlag, near_end, whole_table
 from siderea.binaries.model_pixels import good_pixels, guarded, plausible, renormalised, weighed
 from siderea.data import Spectra
 from siderea.flags import FitFlag
@@ -37,10 +37,6 @@ MIN_PIXELS = 200
 
 PIECE = 32
 """Pixels of a piece of spectrum, in which a gain is looked at."""
-
-NEAR_EDGE = 0.02
-"""A single star nearer to the ends of the model's temperatures, as a share of their range, may lie
-beyond them."""
 
 ROUGH_STEPS, ROUGH = 8, 10.0
 """Steps and tolerance of the fit that only gives a spectrum a star's shape."""
@@ -101,14 +97,7 @@ class GeneralSearch:
         known = np.all([np.isfinite(f.labels).all(axis=1) for f in found.fits], axis=0)
         rows = enough[known]
         columns = self._measured(_rows(found, np.flatnonzero(known)), raw[rows])
-        table = pd.DataFrame({"id": spectra.ids})
-        for name, column in columns.items():
-            missing = 0 if column.dtype.kind == "i" else np.nan
-            full = np.full(len(spectra), missing, dtype=column.dtype)
-            full[rows] = column
-            table[name] = full
-        table.loc[~np.isin(np.arange(len(spectra)), rows), "flags"] = int(ModelFlag.NO_DATA)
-        return table
+        return whole_table(spectra.ids, rows, columns)
 
     def _search(self, raw: Spectra) -> Fitted:
         """Fit spectra, those again whose stars are faster than the edges were guarded for."""
@@ -163,8 +152,7 @@ class GeneralSearch:
             "chi2_single": one.chi2,
             "chi2_binary": two.chi2,
             "delta_chi2": gain,
-            "f_imp": self._improvement(found),
-            "gain_significance": self._evenness(found),
+            **self._gain(found),
             "delta_bic": gain - extra[0] * ln_n,
             "n_pixels": n_pixels,
             "snr": _signal_to_noise(raw),
@@ -179,23 +167,18 @@ class GeneralSearch:
         out["flags"] = self._flags(one, two, n_pixels, out["flux_ratio"])
         return out
 
-    def _evenness(self, found: Fitted) -> Array:
-        """Return what the gain is worth, see `siderea.binaries.model_evidence.evenness`."""
-        single, binary = (
-            _residuals(composite, result.labels, found.spectra)
-            for composite, result in zip(self.composites[:2], found.fits[:2], strict=True)
-        )
-        return evenness(single**2 - binary**2, found.spectra.ivar > 0, PIECE)
-
-    def _improvement(self, found: Fitted) -> Array:
-        """Return f_imp, see `siderea.binaries.model_selection.improvement_fraction`."""
+    def _gain(self, found: Fitted) -> dict[str, Array]:
+        """Return f_imp (`siderea.binaries.model_selection.improvement_fraction`) and `evenness`."""
         single, binary = (
             _residuals(composite, result.labels, found.spectra)
             for composite, result in zip(self.composites[:2], found.fits[:2], strict=True)
         )
         top = (np.abs(single) - np.abs(binary)).sum(axis=1)
         change = np.abs(single - binary).sum(axis=1)
-        return np.divide(top, change, out=np.zeros_like(top), where=change > 1e-3)
+        return {
+            "f_imp": np.divide(top, change, out=np.zeros_like(top), where=change > 1e-3),
+            "gain_significance": evenness(single**2 - binary**2, found.spectra.ivar > 0, PIECE),
+        }
 
     def _pair(self, two: FitResult) -> dict[str, NDArray]:
         """Return what a pair is: mass ratio, Δv, light, the second star's labels."""
@@ -229,9 +212,7 @@ class GeneralSearch:
         theta = one.labels[:, chosen]
         at = (theta <= low + margin) | (theta >= high - margin)
         flags |= np.where(at.any(axis=1), int(ModelFlag.AT_BOUND), 0)
-        reach = NEAR_EDGE * (high[0] - low[0])
-        beyond = (theta[:, 0] < low[0] + reach) | (theta[:, 0] > high[0] - reach)
-        beyond |= at[:, 1]
+        beyond = near_end(theta[:, 0], low[0], high[0]) | at[:, 1]
         flags |= np.where(beyond, int(ModelFlag.BEYOND), 0)
         flags |= np.where(two.chi2 > 2.0 * n_pixels, int(ModelFlag.POOR_FIT), 0)
         flags |= np.where(flux_ratio < 0.02, int(ModelFlag.FAINT), 0)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from siderea.binaries.companions import Companions
 from siderea.binaries.composite_fit import CompositeFit, CompositeFitter, Observed
 from siderea.binaries.composite_search import CompositeSearch, Found
+from siderea.binaries.evenness import evenness
 from siderea.binaries.model_calibration import ModelCalibration, shipped_calibration
-from siderea.binaries.model_evidence import evenness
-from siderea.binaries.model_flags import ModelFlag
+from siderea.binaries.model_flags import ModelFlag, near_end, whole_table
 from siderea.binaries.model_general import GeneralSearch
 from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.data import Spectra
@@ -35,10 +35,6 @@ CHUNK = 96
 
 PIECE = 64
 """Binned pixels of a piece of spectrum: several lines."""
-
-NEAR_EDGE = 0.02
-"""A single star nearer to the ends of the model's temperatures, as a share of their range, may lie
-beyond them: the model cannot judge it."""
 
 MIN_PIXELS = 500
 """Good binned pixels below which nothing is fitted."""
@@ -107,17 +103,9 @@ class ModelDetector:
         if isinstance(self.search, GeneralSearch):
             return self.search(spectra)
         data = Observed.of(spectra, self.search.bank)
-        enough = data.n_pixels >= MIN_PIXELS
-        rows = np.flatnonzero(enough)
+        rows = np.flatnonzero(data.n_pixels >= MIN_PIXELS)
         values = measured(self.search, self.search(spectra[rows], n_stars=self.n_stars))
-        table = pd.DataFrame({"id": spectra.ids})
-        for name, column in values.items():
-            missing = 0 if column.dtype.kind == "i" else np.nan
-            full = np.full(len(spectra), missing, dtype=column.dtype)
-            full[rows] = column
-            table[name] = full
-        table.loc[~enough, "flags"] = int(ModelFlag.NO_DATA)
-        return table
+        return whole_table(spectra.ids, rows, values)
 
 
 def measured(search: CompositeSearch, found: Found) -> dict[str, NDArray]:
@@ -220,8 +208,7 @@ def _flags(
     low, high = fitter.bounds(1)
     margin = 1e-6 * (high - low)
     at = (one.theta[:, :3] <= (low + margin)[:3]) | (one.theta[:, :3] >= (high - margin)[:3])
-    reach = NEAR_EDGE * (high[0] - low[0])
-    hot_or_cool = (one.theta[:, 0] < low[0] + reach) | (one.theta[:, 0] > high[0] - reach)
+    hot_or_cool = near_end(one.theta[:, 0], low[0], high[0])
     flags = np.where(one.converged & two.converged, 0, int(ModelFlag.NOT_CONVERGED))
     flags |= np.where(at.any(axis=1), int(ModelFlag.AT_BOUND), 0)
     flags |= np.where(hot_or_cool, int(ModelFlag.BEYOND), 0)

@@ -20,6 +20,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from siderea.binaries.correlation import Library, Transformed
+from siderea.binaries.evenness import steadiness_of
 from siderea.binaries.refine import Refined, block_residuals, factors, pixels_of, refine
 
 __all__ = ["TURNING", "best_template", "binned", "steadiness", "two_rotators"]
@@ -196,8 +197,4 @@ def steadiness(
     errors are, nor on the number of blocks, and one strong line cannot raise it.
     """
     before, after = (block_residuals(source, template, fit) for fit in (single, double))
-    gain, seen = before - after, before > 0
-    number = np.maximum(seen.sum(axis=1), 2)
-    mean = gain.sum(axis=1) / number
-    variance = ((gain - mean[:, None]) ** 2 * seen).sum(axis=1) / (number - 1)
-    return np.asarray(mean / np.sqrt(np.maximum(variance, 1e-30)))
+    return steadiness_of(before - after, before > 0)[0]

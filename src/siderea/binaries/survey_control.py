@@ -43,7 +43,6 @@ __all__ = ["SurveyCalibration", "calibrate_on_survey", "cross_fitted"]
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-MOST_STARS = 2000
 CONTAMINATION = 0.1
 
 GROSS = 3.0
@@ -108,8 +107,7 @@ def calibrate_on_survey(
     Parameters
     ----------
     spectra : Spectra
-        N normalised spectra of the survey, 40 or more, near rest. Of more than 2,000 as many are
-        drawn.
+        N normalised spectra of the survey, 40 or more, near rest; 2,000 are enough.
     model : Emulator, optional
         The shipped one by default.
     model_error : ModelError
@@ -138,8 +136,6 @@ def calibrate_on_survey(
     """
     generator = np.random.default_rng(rng)
     chosen = model if model is not None else load_default()
-    if len(spectra) > MOST_STARS:
-        spectra = spectra[np.sort(generator.permutation(len(spectra))[:MOST_STARS])]
     search = CompositeSearch(chosen, spectra, model_error=model_error)
     data = Observed.of(spectra, search.bank)
     first = _normal_stars(search, data)

@@ -75,7 +75,7 @@ def design(labels: Array) -> Array:
     return np.column_stack([np.ones_like(t), t, t**2, m, g])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurveyCorrection:
     """A correction of the model's normalised flux on the binned pixels of a survey.
 

@@ -34,6 +34,30 @@ class Errors(StrEnum):
     none = "none"
 
 
+Templates = Annotated[
+    str,
+    typer.Option(
+        metavar="emulator|masks|reference|FILE",
+        help="ccf: stars of the emulator, masks of their lines, what the autoencoder of --map "
+        "makes of each spectrum, or a file of lines (wavelength, depth) or of spectra.",
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        help="model: a folder of El-Badry's networks, or a saved emulator, Cannon or decoder."
+    ),
+]
+ModelErrors = Annotated[
+    Errors,
+    typer.Option(
+        help="model: correct and weigh what it gets wrong of real stars (survey: as learned by "
+        "siderea calibrate, else as shipped for GALAH; lte: as any LTE model), or nothing (none). "
+        "auto: survey for real spectra, none for simulated ones and with --model."
+    ),
+]
+
+
 def run(
     store: Annotated[Path, typer.Argument(help="The NAME.siderea folder.")],
     method: Annotated[Method, typer.Option(help="How binaries are found.")] = Method.ccf,
@@ -43,29 +67,10 @@ def run(
     significance: Annotated[
         float, typer.Option(help="ccf: least significance of a further star (sigma).")
     ] = 6.0,
-    templates: Annotated[
-        str,
-        typer.Option(
-            metavar="emulator|masks|reference|FILE",
-            help="ccf: stars of the emulator, masks of their lines, what the autoencoder of --map "
-            "makes of each spectrum, or a file of lines (wavelength, depth) or of spectra.",
-        ),
-    ] = "emulator",
+    templates: Templates = "emulator",
     triples: Annotated[bool, typer.Option(help="model: fit three stars, too.")] = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="model: a folder of El-Badry's networks, or a saved emulator, Cannon or decoder."
-        ),
-    ] = None,
-    model_error: Annotated[
-        Errors,
-        typer.Option(
-            help="model: correct and weigh what it gets wrong of real stars (survey: as learned "
-            "by siderea calibrate, else as shipped for GALAH; lte: as any LTE model), or nothing "
-            "(none). auto: survey for real spectra, none for simulated ones and with --model."
-        ),
-    ] = Errors.auto,
+    model: Model = None,
+    model_error: ModelErrors = Errors.auto,
     map_name: Annotated[
         str, typer.Option("--map", help="map, ccf: the map that is used.")
     ] = "tsne",

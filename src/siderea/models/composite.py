@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.data import Medium
 from siderea.errors import DataError
 from siderea.models.pairing import ByMassRatio, FreeRadii, Pairing
 from siderea.models.protocol import DifferentiableModel
 from siderea.models.renormalise import PseudoContinuum
 from siderea.models.shifted_grid import Kernel, grid_of
+from siderea.models.wrapped import OnGrid
 
 __all__ = ["Binary", "Components", "Composite", "Single", "Triple", "pairing_of"]
 
@@ -60,7 +59,7 @@ def pairing_of(model: DifferentiableModel, pairing: Pairing | None) -> Pairing:
     return FreeRadii() if sequence is None else ByMassRatio(sequence)
 
 
-class Composite(ABC):
+class Composite(OnGrid, ABC):
     """What all composites share; the parameters and their meaning are the subclasses'.
 
     Attributes
@@ -98,21 +97,6 @@ class Composite(ABC):
                 if name in ("q", "q_2", "q_3"):
                     lower[:, column] = lowest
         return lower, upper
-
-    @property
-    def wavelength(self) -> NDArray[np.float64]:
-        """Grid of the spectra (P,), Å: the model's."""
-        return self.model.wavelength
-
-    @property
-    def medium(self) -> Medium:
-        """Medium of the wavelengths."""
-        return self.model.medium
-
-    @property
-    def resolution(self) -> Any:
-        """Resolving power of the model."""
-        return self.model.resolution
 
     @property
     def max_velocity(self) -> float:
@@ -183,7 +167,7 @@ class Composite(ABC):
         grid = grid_of(
             self.wavelength,
             self.wavelength,
-            arms=getattr(self.model, "arms", ()),
+            arms=self.arms,
             max_velocity=float(stars.rv.abs().max()),
             kernel=self.kernel,
         )

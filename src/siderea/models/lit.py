@@ -6,20 +6,18 @@ not know. Given the continuum of an emulator at their labels, F = f · C, they c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.data import Medium
 from siderea.errors import DataError
 from siderea.models.protocol import DifferentiableModel
+from siderea.models.wrapped import OnGrid
 
 __all__ = ["Lit"]
 
 
-class Lit:
+class Lit(OnGrid):
     """A `siderea.models.protocol.DifferentiableModel` of normalised flux, lit by another.
 
     Parameters
@@ -62,24 +60,9 @@ class Lit:
         return self.model.label_range
 
     @property
-    def wavelength(self) -> NDArray[np.float64]:
-        """Å, in ``medium``."""
-        return self.model.wavelength
-
-    @property
-    def medium(self) -> Medium:
-        """Medium of the wavelengths."""
-        return self.model.medium
-
-    @property
-    def resolution(self) -> float | Sequence[float]:
-        """Resolving power of the model."""
-        return self.model.resolution
-
-    @property
     def arms(self) -> tuple[slice, ...]:
         """Arms of the grid: the model's, else the light's."""
-        return tuple(getattr(self.model, "arms", ())) or tuple(getattr(self.light, "arms", ()))
+        return super().arms or tuple(getattr(self.light, "arms", ()))
 
     def normalised(self, labels: torch.Tensor) -> torch.Tensor:
         """Return normalised flux (N, P) for labels (N, L), differentiable."""

@@ -15,6 +15,7 @@ import torch
 __all__ = [
     "ByIsochrone",
     "ByMassRatio",
+    "ByRatio",
     "FreeRadii",
     "Pairing",
     "Sequence",
@@ -136,8 +137,26 @@ class FreeRadii:
         return [({}, one), *(({}, ratio * ratio) for ratio in ratios)]
 
 
+class ByRatio:
+    """What pairings by mass ratios share: q is all that a second star has of its own."""
+
+    lowest_q: float
+
+    def parameters(self, n_stars: int) -> dict[str, tuple[float, float]]:
+        """See `Pairing.parameters`."""
+        return dict.fromkeys(mass_ratios(n_stars), (self.lowest_q, 1.0))
+
+    def own(self) -> frozenset[str]:
+        """See `Pairing.own`."""
+        return frozenset()
+
+    def derived(self) -> frozenset[str]:
+        """See `Pairing.derived`."""
+        return frozenset({"teff", "logg"})
+
+
 @dataclass(frozen=True)
-class ByMassRatio:
+class ByMassRatio(ByRatio):
     """Companions by mass ratio from a sequence of equal age and [Fe/H].
 
     Parameters
@@ -151,24 +170,12 @@ class ByMassRatio:
     sequence: Sequence
     lowest_q: float = 0.2
 
-    def parameters(self, n_stars: int) -> dict[str, tuple[float, float]]:
-        """See `Pairing.parameters`."""
-        return dict.fromkeys(_numbered("q", n_stars), (self.lowest_q, 1.0))
-
-    def own(self) -> frozenset[str]:
-        """See `Pairing.own`."""
-        return frozenset()
-
-    def derived(self) -> frozenset[str]:
-        """See `Pairing.derived`."""
-        return frozenset({"teff", "logg"})
-
     def stars(self, columns: Columns, n_stars: int) -> list[Star]:
         """See `Pairing.stars`."""
         teff, logg, fe_h = columns["teff"], columns["logg"], columns["fe_h"]
         radius = self.sequence.radius(teff, logg, fe_h)
         stars: list[Star] = [({"teff": teff, "logg": logg}, radius * radius)]
-        for name in _numbered("q", n_stars):
+        for name in mass_ratios(n_stars):
             cool, dense = self.sequence.companion(teff, logg, fe_h, columns[name])
             radius = self.sequence.radius(cool, dense, fe_h)
             stars.append(({"teff": cool, "logg": dense}, radius * radius))

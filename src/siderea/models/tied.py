@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.data import Medium
 from siderea.errors import DataError
 from siderea.models.protocol import DifferentiableModel
+from siderea.models.wrapped import OnGrid
 
 __all__ = ["Tied", "microturbulence"]
 
@@ -27,7 +27,7 @@ def microturbulence(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.where((above <= 0) & (labels["logg"] >= 4.2), cool, warm).clamp(0.5, 2.6)
 
 
-class Tied:
+class Tied(OnGrid):
     """A differentiable model whose label ``name`` is a function of the other labels.
 
     Parameters
@@ -65,26 +65,6 @@ class Tied:
     def label_range(self) -> NDArray[np.float64]:
         """Lowest and highest value of each label (L − 1, 2)."""
         return np.delete(np.asarray(self.model.label_range, dtype=float), self._column, axis=0)
-
-    @property
-    def wavelength(self) -> NDArray[np.float64]:
-        """Å, in ``medium``."""
-        return self.model.wavelength
-
-    @property
-    def medium(self) -> Medium:
-        """Medium of the wavelengths."""
-        return self.model.medium
-
-    @property
-    def resolution(self) -> float | Sequence[float]:
-        """Resolving power of the spectra."""
-        return self.model.resolution
-
-    @property
-    def arms(self) -> tuple[slice, ...]:
-        """Arms of the grid, where the model has any."""
-        return getattr(self.model, "arms", ())
 
     def whole(self, labels: torch.Tensor) -> torch.Tensor:
         """Return labels (N, L) of the model for labels (N, L − 1), differentiable."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from siderea.binaries.model_calibration import ModelCalibration
-from siderea.binaries.survey_control import MOST_STARS, calibrate_on_survey
+from siderea.binaries.survey_control import calibrate_on_survey
 from siderea.binaries.survey_correction import SurveyCorrection
 from siderea.errors import DataError
 from siderea.io.files import atomic_write
@@ -42,7 +42,7 @@ class CalibrateResult:
 def calibrate_model(
     path: str | Path,
     *,
-    n_stars: int = MOST_STARS,
+    n_stars: int = 2000,
     n_controls: int = 4096,
     random_state: int = 0,
     progress: Callable[[int, int], None] | None = None,
