@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from openTSNE import TSNE
+from openTSNE.affinity import PerplexityBasedNN
 from sklearn.metrics import silhouette_score
 
 from siderea.embeddings import tsne
@@ -30,11 +31,31 @@ def test_groups_lie_apart_and_rows_keep_their_order(fitted):
 
 
 def test_divergence_is_that_of_opentsne():
+    """There are several minima, and which is found differs between machines: theirs, three times.
+
+    What is reported is also compared with the divergence of the map itself, pair by pair.
+    """
     X, _ = groups(200)
-    theirs = TSNE(neighbors="exact", n_iter=750, random_state=0, n_jobs=1).fit(X)
     ours = TSNEMap(n_iter=750, n_jobs=1).fit(X)
-    # lower is better, and which minimum is found differs between machines
-    assert 0.85 * theirs.kl_divergence < ours.kl_divergence_ < 1.05 * theirs.kl_divergence
+    theirs = [
+        TSNE(neighbors="exact", n_iter=750, random_state=seed, n_jobs=1, initialization=start).fit(
+            X
+        )
+        for seed, start in ((0, "pca"), (1, "random"), (2, "random"))
+    ]
+    ratios = [ours.kl_divergence_ / one.kl_divergence for one in theirs]
+    assert min(abs(ratio - 1) for ratio in ratios) < 0.05
+    affinity = PerplexityBasedNN(X, perplexity=30, method="exact", n_jobs=1).P.toarray()
+    assert ours.kl_divergence_ == pytest.approx(divergence(affinity, ours.embedding_), rel=0.02)
+
+
+def divergence(affinity, places):
+    """Σ p ln(p/q) over pairs, q of Student's t with one degree of freedom."""
+    q = 1 / (1 + ((places[:, None] - places[None]) ** 2).sum(axis=-1))
+    np.fill_diagonal(q, 0)
+    q /= q.sum()
+    known = affinity > 0
+    return (affinity[known] * np.log(affinity[known] / q[known])).sum()
 
 
 def test_map_is_centred_on_its_bounding_box(fitted):
