@@ -145,33 +145,41 @@ def improve(bank: Bank, others: Stars, *, separation: int) -> tuple[NDArray, NDA
         What it adds to `power`; 0 where no star of positive light helps.
     """
     n, n_turns, n_points = bank.ccf.shape
-    rest, left = (
-        bank.ccf,
-        np.broadcast_to(
-            np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None], bank.ccf.shape
-        ),
-    )
-    allowed = bank.inside[None]
-    if others.number:
-        row, points = np.arange(n), np.arange(n_points)
-        between = points - others.lag[:, :, None] + 2 * bank.n_lags
-        g = bank.gram[
-            row[:, None, None, None],
-            others.rotation[:, :, None, None],
-            np.arange(n_turns)[:, None],
-            between[:, :, None, :],
-        ]
+    own = np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None]
+    if not others.number:
+        rest, left = np.maximum(bank.ccf, 0.0), np.broadcast_to(own, bank.ccf.shape)
+    else:
+        g = _beside(bank, others)
         m, c = others.matrix(bank)
-        inverse = np.linalg.inv(m).astype(np.float32)
-        mixed = np.einsum("nkj,njuv->nkuv", inverse, g)
-        rest = rest - np.einsum("nkuv,nk->nuv", mixed, c.astype(np.float32))
-        left = left - (mixed * g).sum(axis=1)
-        apart = (np.abs(points - others.lag[:, :, None]) >= separation).all(axis=1)
-        allowed = allowed & apart[:, None, :]
-    gain = np.maximum(rest, 0) ** 2 / np.maximum(left, 0.02)
-    gain = np.where(allowed, gain, 0.0).reshape(n, -1)
+        inverse = np.linalg.inv(m)
+        height = (inverse @ c[..., None])[..., 0].astype(np.float32)
+        rest = bank.ccf - np.einsum("nk,nkp->np", height, g).reshape(bank.ccf.shape)
+        np.maximum(rest, 0.0, out=rest)
+        mixed = np.einsum("nkj,njp->nkp", inverse.astype(np.float32), g)
+        left = own - np.einsum("nkp,nkp->np", mixed, g).reshape(bank.ccf.shape)
+    gain = np.square(rest, out=rest)
+    gain /= np.maximum(left, 0.02)
+    gain *= bank.inside
+    for row, lags in enumerate(others.lag):
+        for lag in lags:
+            gain[row, :, max(lag - separation + 1, 0) : lag + separation] = 0.0
+    gain = gain.reshape(n, -1)
     best = gain.argmax(axis=1)
     return best % n_points, best // n_points, gain[np.arange(n), best]
+
+
+def _beside(bank: Bank, others: Stars) -> NDArray[np.float32]:
+    """Return what a star at any lag and rotation shares with each of the others, (N, K, U (2V+1)).
+
+    Windows of the autocorrelations are copied one by one: much faster than an index of them all.
+    """
+    n, n_turns, n_points = bank.ccf.shape
+    g = np.empty((n, others.number, n_turns, n_points), np.float32)
+    for row, (lags, turns) in enumerate(zip(others.lag, others.rotation, strict=True)):
+        for k, (lag, turn) in enumerate(zip(lags, turns, strict=True)):
+            first = 2 * bank.n_lags - lag
+            g[row, k] = bank.gram[row, turn, :, first : first + n_points]
+    return g.reshape(n, others.number, -1)
 
 
 def _transfer(correlation: Correlation, rotations: NDArray, points: int) -> NDArray[np.float32]:
