@@ -16,7 +16,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
-from siderea.binaries.correlation import Correlation, Library, Transformed
+from siderea.binaries.correlation import Correlation, Library, Transformed, lags_of
 from siderea.binaries.templates import checked_templates
 from siderea.data import Spectra
 from siderea.errors import DataError
@@ -99,7 +99,7 @@ class Correlator:
             transform = scipy.fft.rfft(_centred(depth[:, arm], self._window[arm]), self._size)
             stored[:, number] = np.conj(transform) * slow
             square = np.abs(transform) ** 2
-            own = self._back(square * slow, 2 * self.n_lags)
+            own = lags_of(square * slow, self._size, self.oversampling, 2 * self.n_lags)
             power[:, number] = own[:, 2 * self.n_lags]
             noise[:, number] = (square * slow**2) @ self._fold
             acf[:, number] = own / np.maximum(power[:, number, None], 1e-30)
@@ -113,12 +113,6 @@ class Correlator:
         if self._size % 2 == 0:
             fold[-1] /= 2
         return fold
-
-    def _back(self, product: NDArray, n_lags: int) -> NDArray:
-        """Return lags −n_lags to n_lags of a correlation, from its transform."""
-        size = self._size * self.oversampling
-        full = scipy.fft.irfft(product, size) * self.oversampling
-        return np.concatenate([full[:, size - n_lags :], full[:, : n_lags + 1]], axis=1)
 
     def __call__(self, spectra: Spectra, *, references: ArrayLike | None = None) -> Correlation:
         """Correlate spectra with every template, and keep the best template's.
@@ -209,34 +203,30 @@ class Correlator:
 
     def _correlation(self, source: Transformed, best: NDArray, height: NDArray) -> Correlation:
         weight, share = source.weight, source.share
-        n, a = weight.shape
-        transform = source.of_template("transform", best)
-        arm_acf = source.of_template("acf", best)
         power = source.of_template("power", best) * share
-        arm_ccf = np.zeros((n, a, 2 * self.n_lags + 1))
-        for number in range(a):
-            own = self._back(source.data[:, number] * transform[:, number], self.n_lags)
-            arm_ccf[:, number] = own / np.maximum(power[:, number, None], 1e-30)
         arm_variance = np.divide(
             source.of_template("noise", best) * share,
             weight * power**2,
-            out=np.full((n, a), np.nan),
+            out=np.full(weight.shape, np.nan),
             where=weight * power > 0,
         )
-        arm_ccf[np.isnan(arm_variance)] = 0.0
-        part = weight * power
-        total = part.sum(axis=1, keepdims=True)
-        part = np.divide(part, total, out=np.zeros_like(part), where=total > 0)
+        seen = np.isfinite(arm_variance)
+        total = (weight * power).sum(axis=1, keepdims=True)
+        total = np.where(total > 0, total, np.inf)
+        part = weight * power / total
         variance = np.nansum(part**2 * arm_variance, axis=1)
-        error = np.where(total[:, 0] > 0, np.sqrt(variance), np.nan)
+        error = np.where(np.isfinite(total[:, 0]), np.sqrt(variance), np.nan)
+        transform = source.of_template("transform", best)
+        transform *= np.where(seen, weight / total, 0.0).astype(np.float32)[:, :, None]
+        transform *= source.data
         return Correlation(
             self.step,
-            np.einsum("na,nav->nv", part, arm_ccf),
+            lags_of(transform.sum(axis=1), self._size, self.oversampling, self.n_lags).astype(
+                float
+            ),
             error,
-            arm_ccf,
             np.sqrt(arm_variance),
-            np.einsum("na,nav->nv", part, arm_acf),
-            arm_acf,
+            np.einsum("na,nav->nv", part, source.of_template("acf", best)),
             best,
             height,
             source,
@@ -261,7 +251,9 @@ def _witnesses(spectra: Spectra) -> NDArray[np.bool_]:
     good = spectra.ivar > 0
     for arm in spectra.arms:
         ivar = spectra.ivar[:, arm]
-        some = ivar[:, :: max(1, ivar.shape[1] // 1024)]  # a median of them all takes as long as a CCF
+        some = ivar[
+            :, :: max(1, ivar.shape[1] // 1024)
+        ]  # a median of them all takes as long as a CCF
         typical = np.median(some, axis=1, keepdims=True)
         good[:, arm] &= ivar > WORST * typical
     return good

@@ -204,7 +204,7 @@ def _information(bank: Bank, stars: Stars, height: NDArray) -> NDArray[np.float6
     between = np.clip(between, 1, 4 * bank.n_lags - 1)
     one, other = stars.rotation[:, :, None], stars.rotation[:, None, :]
     before, here, after = (
-        bank.gram[row, one, other, between + k].astype(float) for k in (-1, 0, 1)
+        bank.gram[row, bank.pair[one, other], between + k].astype(float) for k in (-1, 0, 1)
     )
     first, second = 0.5 * (after - before), after - 2 * here + before
     mixed = -height[:, None, :] * first
@@ -235,17 +235,18 @@ def _left_over(
     points = np.arange(2 * n_lags + 1)
     between = points - stars.lag[:, :, None] + 2 * n_lags
     index = row[:, None, None]
-    profile = bank.gram[index, 0, stars.rotation[:, :, None], between]
+    profile = bank.gram[index, bank.pair[0, stars.rotation[:, :, None]], between]
     left = correlation.ccf - np.einsum("nk,nkv->nv", height, profile)
     slope, scatter = np.empty_like(height), np.empty_like(height)
     for k in range(stars.number):
         turn = stars.rotation[:, k]
-        profile = bank.gram[index, turn[:, None, None], stars.rotation[:, :, None], between]
+        pair = bank.pair[turn[:, None], stars.rotation]
+        profile = bank.gram[index, pair[..., None], between]
         own = bank.ccf[row, turn] - np.einsum("nk,nkv->nv", height, profile)
         steep = 0.5 * (own[:, 2:] - own[:, :-2])
         at = np.clip(stars.lag[:, k] - 1, 0, 2 * n_lags - 2)
         slope[:, k] = steep[row, at]
-        g = bank.gram[row, turn, turn]
+        g = bank.gram[row, bank.pair[turn, turn]]
         curvature = 2.0 * (g[:, 2 * n_lags] - g[:, 2 * n_lags + 1])
         inside = bank.inside[turn][:, 1:-1]
         square = (steep**2 * inside).sum(axis=1) / inside.sum(axis=1)

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 from siderea.constants import C_KMS
 
-__all__ = ["Correlation", "Library", "Transformed"]
+__all__ = ["Correlation", "Library", "Transformed", "lags_of"]
+
+
+def lags_of(product: NDArray, library_size: int, oversampling: int, n_lags: int) -> NDArray:
+    """Return lags −n_lags to n_lags (N, 2 n_lags + 1) of a correlation, from its transform.
+
+    Parameters
+    ----------
+    product : (N, F) complex ndarray
+    library_size : int
+        Pixels of the padded arms.
+    oversampling : int
+        Lags per pixel.
+    n_lags : int
+    """
+    size = library_size * oversampling
+    full = scipy.fft.irfft(product, size) * oversampling
+    return np.concatenate([full[:, size - n_lags :], full[:, : n_lags + 1]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -75,11 +94,27 @@ class Transformed:
     def __getitem__(self, rows: NDArray | slice) -> Transformed:
         """Return chosen rows."""
         names = ("data", "good", "weight", "share", "variance")
-        own = self.own
+        own, known = self.own, vars(self).get("depths")
         if own is not None:
             parts = ("transform", "power", "noise", "acf")
             own = replace(own, **{name: getattr(own, name)[rows] for name in parts})
-        return replace(self, **{name: getattr(self, name)[rows] for name in names}, own=own)
+        part = replace(self, **{name: getattr(self, name)[rows] for name in names}, own=own)
+        if known is not None:  # four transforms of each spectrum are saved
+            vars(part)["depths"] = [depth[rows] for depth in known]
+        return part
+
+    @cached_property
+    def depths(self) -> list[NDArray[np.float32]]:
+        """Line depths (N, P) of each arm, filtered as the templates are; bad pixels 0."""
+        return self.pixels(self.data * self.library.slow)
+
+    def pixels(self, transform: NDArray) -> list[NDArray[np.float32]]:
+        """Return the pixels (N, P) of each arm, bad ones 0, from transforms (N, A, F)."""
+        full = scipy.fft.irfft(transform, self.library.size)
+        return [
+            full[:, number, : arm.stop - arm.start] * self.good[:, arm]
+            for number, arm in enumerate(self.library.arms)
+        ]
 
     def of_template(self, name: str, template: NDArray[np.intp]) -> NDArray:
         """Return what the libraries hold (``name``) of the template (N,) of each spectrum."""
@@ -105,13 +140,10 @@ class Correlation:
         Arms combined; height 1 for a star that is the template.
     error : (N,) ndarray
         1σ of ``ccf`` from the pixels' errors; NaN for a spectrum without a good arm.
-    arm_ccf : (N, A, 2V + 1) ndarray
-        Each arm alone, in its own units of the template.
     arm_error : (N, A) ndarray
-        NaN for a missing arm.
+        1σ of each arm's own CCF; NaN for a missing arm.
     acf : (N, 4V + 1) ndarray
         What a star that is the template gives, over lags twice as wide.
-    arm_acf : (N, A, 4V + 1) ndarray
     template : (N,) ndarray of int
         The template that was chosen; T, one more than the last, is the spectrum's own reference.
     height : (N,) ndarray
@@ -123,10 +155,8 @@ class Correlation:
     step: float
     ccf: NDArray[np.float64]
     error: NDArray[np.float64]
-    arm_ccf: NDArray[np.float64]
     arm_error: NDArray[np.float64]
     acf: NDArray[np.float64]
-    arm_acf: NDArray[np.float64]
     template: NDArray[np.intp]
     height: NDArray[np.float64]
     source: Transformed
@@ -139,6 +169,20 @@ class Correlation:
         """Lags V on each side of 0."""
         return (self.ccf.shape[1] - 1) // 2
 
+    def of_arm(self, arm: int) -> Correlation:
+        """Return the correlation of one arm alone, in its own units; 0 where the arm is missing."""
+        library, template = self.source.library, self.template
+        error = self.arm_error[:, arm]
+        missing = np.isnan(error)
+        power = self.source.of_template("power", template)[:, arm] * self.source.share[:, arm]
+        product = self.source.data[:, arm] * self.source.of_template("transform", template)[:, arm]
+        oversampling = round(library.pixel / self.step)
+        ccf = lags_of(product, library.size, oversampling, self.n_lags).astype(float)
+        ccf /= np.maximum(power, 1e-30)[:, None]
+        ccf[missing] = 0.0
+        acf = self.source.of_template("acf", template)[:, arm]
+        return replace(self, ccf=ccf, error=np.where(missing, 1.0, error), acf=acf)
+
     def velocity(self, lag: ArrayLike) -> NDArray[np.float64]:
         """Return the relativistic velocity, km/s, of a lag counted in steps from 0."""
         return np.asarray(C_KMS * np.tanh(np.asarray(lag, dtype=float) * (self.step / C_KMS)))
@@ -150,14 +194,14 @@ class Correlation:
 
     def __getitem__(self, rows: NDArray | slice) -> Correlation:
         """Return chosen rows."""
-        names = ("ccf", "error", "arm_ccf", "arm_error", "acf", "arm_acf", "template", "height")
+        names = ("ccf", "error", "arm_error", "acf", "template", "height")
         return replace(
             self, **{name: getattr(self, name)[rows] for name in names}, source=self.source[rows]
         )
 
     def replaced(self, rows: NDArray, other: Correlation) -> Correlation:
         """Return this with some rows of another template; the spectra are the same."""
-        names = ("ccf", "error", "arm_ccf", "arm_error", "acf", "arm_acf", "template", "height")
+        names = ("ccf", "error", "arm_error", "acf", "template", "height")
         values = {}
         for name in names:
             values[name] = getattr(self, name).copy()

@@ -235,16 +235,10 @@ def _ratio_of_arm(
     correlation: Correlation, arm: int, stars: Stars
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the height of the second star over the first's in one arm, and its error."""
-    error = correlation.arm_error[:, arm]
-    alone = replace(
-        correlation,
-        ccf=correlation.arm_ccf[:, arm],
-        error=np.where(np.isfinite(error), error, 1.0),
-        acf=correlation.arm_acf[:, arm],
-    )
+    alone = correlation.of_arm(arm)
     fit = measured(alone, Bank.of(alone), stars, ordered=False)
     first = np.where(fit.height[:, 0] > 0, fit.height[:, 0], np.nan)
-    missing = np.where(np.isfinite(error), 0.0, np.nan)
+    missing = 0.0 * correlation.arm_error[:, arm]
     return fit.height[:, 1] / first + missing, fit.height_err[:, 1] / first + missing
 
 

@@ -10,6 +10,7 @@ side lobes of the template nor the correlation of the CCF's noise have to be gue
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -35,8 +36,8 @@ class Bank:
     ----------
     ccf : (N, U, 2V + 1) ndarray
         C ∗ K_u.
-    gram : (N, U, U, 4V + 1) ndarray
-        G ∗ K_u ∗ K_w.
+    gram : (N, U(U + 1)/2, 4V + 1) ndarray
+        G ∗ K_u ∗ K_w, each pair of rotations once, see `pair`.
     inside : (U, 2V + 1) ndarray of bool
         Velocities whose broadened CCF does not reach beyond the ends: a star is placed there only.
     """
@@ -51,11 +52,7 @@ class Bank:
         c = _filtered(correlation.ccf, _transfer(correlation, rotations, 2 * correlation.n_lags))
         transfer = _transfer(correlation, rotations, 4 * correlation.n_lags)
         both = transfer[:, None] * transfer[None, :]
-        upper = np.triu_indices(len(rotations))
-        folded = _filtered(correlation.acf, both[upper])
-        gram = np.empty((len(folded), *both.shape[:2], folded.shape[-1]), np.float32)
-        gram[:, upper[0], upper[1]] = folded
-        gram[:, upper[1], upper[0]] = folded
+        gram = _filtered(correlation.acf, both[np.triu_indices(len(rotations))])
         lags = np.arange(-correlation.n_lags, correlation.n_lags + 1)
         margin = np.minimum(rotations[:, None], 0.5 * correlation.n_lags * correlation.step)
         inside = np.abs(lags) * correlation.step <= correlation.n_lags * correlation.step - margin
@@ -70,6 +67,11 @@ class Bank:
         ccf, gram = self.ccf.copy(), self.gram.copy()
         ccf[rows], gram[rows] = other.ccf, other.gram
         return Bank(ccf, gram, self.inside)
+
+    @property
+    def pair(self) -> NDArray[np.intp]:
+        """Place (U, U) of each pair of rotations in ``gram``."""
+        return _pairs(self.ccf.shape[1])
 
     @property
     def n_lags(self) -> int:
@@ -111,7 +113,7 @@ class Stars:
         row = np.arange(len(self.lag))
         between = self.lag[:, :, None] - self.lag[:, None, :] + 2 * bank.n_lags
         one, other = self.rotation[:, :, None], self.rotation[:, None, :]
-        m = bank.gram[row[:, None, None], one, other, between].astype(float)
+        m = bank.gram[row[:, None, None], bank.pair[one, other], between].astype(float)
         m[:, np.arange(self.number), np.arange(self.number)] *= 1 + _RIDGE
         return m, bank.ccf[row[:, None], self.rotation, self.lag].astype(float)
 
@@ -144,8 +146,8 @@ def improve(bank: Bank, others: Stars, *, separation: int) -> tuple[NDArray, NDA
     gain : (N,) ndarray
         What it adds to `power`; 0 where no star of positive light helps.
     """
-    n, n_turns, n_points = bank.ccf.shape
-    own = np.einsum("nuu->nu", bank.gram[..., 2 * bank.n_lags])[:, :, None]
+    n, _, n_points = bank.ccf.shape
+    own = bank.gram[:, bank.pair.diagonal(), 2 * bank.n_lags, None]
     if not others.number:
         rest, left = np.maximum(bank.ccf, 0.0), np.broadcast_to(own, bank.ccf.shape)
     else:
@@ -174,20 +176,33 @@ def _beside(bank: Bank, others: Stars) -> NDArray[np.float32]:
     Windows of the autocorrelations are copied one by one: much faster than an index of them all.
     """
     n, n_turns, n_points = bank.ccf.shape
-    g = np.empty((n, others.number, n_turns, n_points), np.float32)
+    g, pair = np.empty((n, others.number, n_turns, n_points), np.float32), bank.pair
     for row, (lags, turns) in enumerate(zip(others.lag, others.rotation, strict=True)):
         for k, (lag, turn) in enumerate(zip(lags, turns, strict=True)):
             first = 2 * bank.n_lags - lag
-            g[row, k] = bank.gram[row, turn, :, first : first + n_points]
+            g[row, k] = bank.gram[row][pair[turn], first : first + n_points]
     return g.reshape(n, others.number, -1)
 
 
 def _transfer(correlation: Correlation, rotations: NDArray, points: int) -> NDArray[np.float32]:
     """Return the transforms (U, F) of the rotation profiles for arrays of ``points`` + 1."""
+    return _stored_transfer(correlation.step, tuple(rotations.tolist()), points)
+
+
+@lru_cache(maxsize=8)
+def _stored_transfer(step: float, rotations: tuple[float, ...], points: int) -> NDArray[np.float32]:
     size = _padded(points + 1)
-    frequency = np.arange(size // 2 + 1) / (size * correlation.step)
-    turns = torch.as_tensor(rotations, dtype=torch.float64)[:, None]
+    frequency = np.arange(size // 2 + 1) / (size * step)
+    turns = torch.tensor(rotations, dtype=torch.float64)[:, None]
     return rotation(torch.from_numpy(frequency), turns).numpy().astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _pairs(number: int) -> NDArray[np.intp]:
+    place = np.zeros((number, number), np.intp)
+    upper = np.triu_indices(number)
+    place[upper] = place[upper[::-1]] = np.arange(len(upper[0]))
+    return place
 
 
 def _padded(points: int) -> int:

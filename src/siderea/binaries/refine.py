@@ -12,7 +12,7 @@ count alike.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from siderea.binaries.correlation import Transformed
 from siderea.models.velocity_kernels import rotation
 
-__all__ = ["Refined", "block_residuals", "factors", "pixels_of", "refine"]
+__all__ = ["Refined", "block_residuals", "factors", "refine"]
 
 BLOCK = 128
 """Pixels whose residuals are added up before they are squared: 350 km/s of GALAH."""
@@ -134,7 +134,7 @@ def refine(
         best = best.where_not(better, tried)
     if steps == 0:
         best = _foreseen(best)
-    return _measured(best, start.left, spectra)
+    return _measured(best, start.left, source)
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,6 @@ class _Spectra:
     source: Transformed
     lines: NDArray[np.complex64]
     good: NDArray[np.float32]
-
-    @cached_property
-    def pixels(self) -> list[NDArray[np.float32]]:
-        """Line depths (N, P) of each arm, filtered as the templates are."""
-        return pixels_of(self.source, self.source.data * self.source.library.slow)
 
 
 @dataclass(frozen=True)
@@ -188,15 +183,14 @@ def _foreseen(state: _State) -> _State:
     return replace(state, x=x, left=state.left - np.maximum(gain, 0.0))
 
 
-def _measured(state: _State, start: NDArray, spectra: _Spectra) -> Refined:
-    source = spectra.source
+def _measured(state: _State, start: NDArray, source: Transformed) -> Refined:
     inverse = np.linalg.inv(_damped(state.normal, np.full(len(state.x), 1e-4)))
     n_blocks = sum(len(_starts(arm.stop - arm.start)) for arm in source.library.arms)
     free = state.normal.shape[1]  # the parameters have taken their part of the residuals
     lost = n_blocks / max(n_blocks - free, 1)
     covariance = lost * inverse @ state.blocks @ inverse
     spread = np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)).reshape(state.x.shape)
-    pairs = zip(source.weight.T, spectra.pixels, strict=True)
+    pairs = zip(source.weight.T, source.depths, strict=True)
     total = [weight * np.einsum("np,np->n", depth, depth) for weight, depth in pairs]
     return Refined(
         state.x[..., 1],
@@ -242,7 +236,7 @@ def _linearised(spectra: _Spectra, x: NDArray) -> _State:
         np.multiply(ways, spectra.lines[:, :, None, arm], out=product)
         full = scipy.fft.irfft(product.reshape(n, 3 * k, -1), source.library.size)
         j = full[..., : place.stop - place.start] * spectra.good[:, None, place]
-        rest = spectra.pixels[arm] - np.einsum("nk,nkp->np", height, j[:, ::3])
+        rest = source.depths[arm] - np.einsum("nk,nkp->np", height, j[:, ::3])
         weight = source.weight[:, arm]
         normal += weight[:, None, None] * _products(j)
         left += weight * np.einsum("np,np->n", rest, rest)
@@ -313,7 +307,7 @@ def block_residuals(
     rest = source.data * source.library.slow - stored * light[:, None]
     parts = [
         weight[:, None] * _in_blocks(pixels**2)
-        for weight, pixels in zip(source.weight.T, pixels_of(source, rest), strict=True)
+        for weight, pixels in zip(source.weight.T, source.pixels(rest), strict=True)
     ]
     return np.concatenate(parts, axis=1)
 
@@ -352,17 +346,3 @@ def _kernel_table() -> tuple[NDArray[np.float32], ...]:
     slope[0] = slope[1]
     columns = (kernel, np.diff(kernel, append=0.0), slope, np.diff(slope, append=0.0))
     return tuple(column.astype(np.float32) for column in columns)
-
-
-def _arm(source: Transformed, transform: NDArray, arm: int) -> NDArray[np.float32]:
-    """Return the good pixels of one arm, others 0, from transforms (N, M, F)."""
-    pixels = source.library.arms[arm]
-    full = scipy.fft.irfft(transform, source.library.size)[..., : pixels.stop - pixels.start]
-    return np.asarray(full * source.good[:, None, pixels])
-
-
-def pixels_of(source: Transformed, transform: NDArray) -> list[NDArray[np.float32]]:
-    """Return the pixels (N, P) of each arm, bad ones 0, from transforms (N, A, F)."""
-    return [
-        _arm(source, transform[:, None, arm], arm)[:, 0] for arm in range(len(source.library.arms))
-    ]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from siderea.binaries.correlation import Library, Transformed
 from siderea.binaries.evenness import steadiness_of
-from siderea.binaries.refine import Refined, block_residuals, factors, pixels_of, refine
+from siderea.binaries.refine import Refined, block_residuals, factors, refine
 
 __all__ = ["TURNING", "best_template", "binned", "steadiness", "two_rotators"]
 
@@ -157,8 +157,7 @@ def binned(source: Transformed) -> Transformed:
     turn = 2j * np.pi * np.arange(kept)[:, None] * np.arange(factor) / library.size
     fold = (np.exp(-turn).mean(axis=1) / factor).astype(np.complex64)
     arms, parts, good, start = [], [], [], 0
-    pixels = pixels_of(source, source.data * library.slow)
-    for arm, depth in zip(library.arms, pixels, strict=True):
+    for arm, depth in zip(library.arms, source.depths, strict=True):
         number = (arm.stop - arm.start) // factor
         together = slice(0, number * factor), (len(depth), number, factor)
         seen = source.good[:, arm][:, together[0]].reshape(together[1]).all(axis=2)
