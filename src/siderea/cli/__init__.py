@@ -43,7 +43,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # plain help: importing rich takes longer than all the rest
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for command in (
     ingest,
