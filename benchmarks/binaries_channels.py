@@ -242,6 +242,10 @@ def real(folder: Path, data: Path) -> None:
     shown["ccf"], shown["model"] = ccf["n_components"], model["is_binary"]
     shown["fixed"] = el_badry_accepts(model["delta_chi2"], model["f_imp"])
     together = default_combination()({"ccf": ccf, "model": model})
+    uncorrected = ModelDetector(spectra, model_error=LTE)(spectra)
+    for which, one in (("as it is", uncorrected), ("corrected", model)):
+        chi2 = (one["chi2_binary"] + one["delta_chi2"]) / one["n_pixels"]
+        print(f"chi2 per pixel, others, model {which}: median {chi2[~binary].median():.2f}")
     print(shown.sort_values("gain").tail(16).round(3).to_string(index=False))
     print(f"not judged (beyond the model): {int(model['probability'].isna().sum())}")
     for name, calls in (

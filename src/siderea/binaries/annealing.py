@@ -111,7 +111,9 @@ def _moved(
     along = rng.standard_normal((n, d)) * (rng.random((n, d)) < 0.7)
     tried = place + size * scale * along
     new_prior, new = density(tried)
-    ln = new_prior - prior + beta * (np.where(np.isfinite(new_prior), new, -np.inf) - value)
+    new = np.where(np.isfinite(new_prior), new, -np.inf)
+    with np.errstate(invalid="ignore"):  # from nowhere to nowhere: a step that is not taken
+        ln = new_prior - prior + beta * (new - value)
     taken = np.log(rng.random(n)) < ln
     keep = taken[:, None]
     return (
