@@ -16,7 +16,7 @@ channel learns what it can from the spectra alone, as ``siderea calibrate`` does
 
 import argparse
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,8 +93,7 @@ def control(folder: Path, stars: int, jobs: int) -> None:
     binary = truth["n_stars"].to_numpy() > 1
     plain = learned(tables["model"], binary, None)
     ship(SHIPPED / "model_galah.json", plain)
-    tables["model"]["probability"] = plain.probability(tables["model"])
-    tables["model"]["is_binary"] = plain.decide(tables["model"])
+    judged(tables["model"], plain)
     ship(SHIPPED / "combination_galah.json", combined(tables, binary))
 
 
@@ -117,7 +116,7 @@ def combined(tables, binary) -> Combination:
         "n_binary": int(binary.sum()),
     }
     whole = combine(tables, binary, prior=PRIOR)
-    return Combination(whole.weighings, whole.false_positives, whole.prior, metrics)
+    return replace(whole, metrics=metrics)
 
 
 def ship(path: Path, what) -> None:
@@ -125,11 +124,17 @@ def ship(path: Path, what) -> None:
     print(path.name, {k: round(v, 4) for k, v in what.metrics.items()})
 
 
+def judged(table: pd.DataFrame, calibration: ModelCalibration) -> None:
+    """Write a calibration's probabilities, threshold and decisions into a table of fits."""
+    table["probability"] = calibration.probability(table)
+    table["threshold"] = calibration.threshold
+    table["is_binary"] = calibration.decide(table)
+
+
 def with_calibration(store: SurveyStore, calibration: ModelCalibration) -> None:
     """Write probabilities by this calibration into the product: fits do not depend on it."""
     table = store.product("detections_model")
-    table["probability"] = calibration.probability(table)
-    table["is_binary"] = calibration.decide(table)
+    judged(table, calibration)
     info = store.product_info("detections_model")
     parameters = info["parameters"] | {"threshold": calibration.threshold}
     store.write_product("detections_model", table, method="model", parameters=parameters)
@@ -231,7 +236,7 @@ def real(folder: Path, data: Path) -> None:
     detector = ModelDetector(spectra, model_error=LTE, correction=default_correction())
     model = pd.concat([table, detector(spectra[rest])]).set_index("id")
     model = model.loc[list(spectra.ids)].reset_index()
-    model["probability"], model["is_binary"] = shipped.probability(model), shipped.decide(model)
+    judged(model, shipped)
     classes = pd.read_csv(data / "galah_dr3" / "tsne_class_of_these_stars.csv", dtype=str)
     word = model["id"].map(classes.groupby("sobject_id")["class"].first()).fillna("")
     binary = word.str.contains("BIN|TRI").to_numpy()

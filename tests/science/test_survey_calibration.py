@@ -1,8 +1,8 @@
-"""What a survey's own stars teach, from start to end: lines that the model has wrong are no companions.
+"""What a survey's own stars teach: lines that the model has wrong are no companions.
 
-The spectra are simulated, then every line's depth is multiplied by a factor exp N(0, .2) that changes
-over three pixels and is the same in all stars. New stars are judged twice: as shipped, and by what
-64 stars have taught.
+The spectra are simulated, then the depths of lines are multiplied by a factor exp N(0, .2) that
+changes over three pixels and is the same in all stars. New stars are judged twice: as shipped, and
+by what 64 stars have taught.
 """
 
 import importlib.util

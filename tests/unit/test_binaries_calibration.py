@@ -6,6 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit
 
 from siderea.binaries.combination import (
     Combination,
@@ -257,7 +258,7 @@ def channels(rng, n=4000):
         }
     )
     p = np.clip(rng.beta(1, 12, n) + 0.7 * close * rng.random(n), 1e-4, 1 - 1e-4)
-    model = pd.DataFrame({"probability": p, "is_binary": p > 0.5})
+    model = pd.DataFrame({"probability": p, "threshold": 0.5, "is_binary": p > 0.5})
     return {"ccf": ccf, "model": model}, binary
 
 
@@ -279,6 +280,21 @@ def test_all_channels_together_beat_each_and_hold_where_one_is_missing():
     alone = learned({"model": fresh["model"]})
     assert (alone["probability"][:100] == holes["probability"][:100]).all()
     assert set(both["found_by"]) >= {"", "ccf", "model", "ccf+model"}
+
+
+def test_thresholds_of_another_survey_are_what_counts():
+    """The same stars, probabilities compressed by a calibration on few of them."""
+    tables, binary = channels(np.random.default_rng(1))
+    learned = combine(tables, binary)
+    fresh, _ = channels(np.random.default_rng(2))
+    other = fresh["model"].assign(
+        probability=expit(logit(fresh["model"]["probability"]) + 1.5), threshold=expit(1.5)
+    )
+    expected = learned(fresh)
+    found = learned(fresh | {"model": other})
+    assert found["probability"].to_numpy() == pytest.approx(expected["probability"].to_numpy())
+    unaware = learned(fresh | {"model": other.drop(columns="threshold")})
+    assert unaware["is_binary"].sum() > 1.5 * expected["is_binary"].sum()
 
 
 def test_a_combination_survives_json():

@@ -100,7 +100,7 @@ def test_the_columns_are_those_of_the_emulators_channel(table):
     wanted = ["id", "chi2_single", "chi2_binary", "delta_chi2", "f_imp", "delta_bic", "n_pixels"]
     wanted += ["snr", "single_teff", "single_teff_err", "single_rv", "binary_teff", "binary_q"]
     wanted += ["binary_q_err", "q", "q_err", "dv", "dv_err", "flux_ratio", "binary_teff_2"]
-    wanted += ["binary_logg_2", "flags", "probability", "is_binary"]
+    wanted += ["binary_logg_2", "flags", "probability", "threshold", "is_binary"]
     assert not set(wanted) - set(table)
     assert (table["single_vsini"] == table["single_vbroad"]).all()  # calibrations read vsini
     assert table["snr"].to_numpy() == pytest.approx(np.full(5, SNR), rel=0.1)

@@ -56,7 +56,7 @@ KNOTS = (-3.0, 0.0, 3.0)
 """Where the weight of a channel's odds may change."""
 
 
-def score(channel: str, table: pd.DataFrame) -> Array:
+def score(channel: str, table: pd.DataFrame, reference: float | None = None) -> Array:
     """Return one number (N,) by which a channel ranks its stars; NaN where it could not search.
 
     Parameters
@@ -65,14 +65,22 @@ def score(channel: str, table: pd.DataFrame) -> Array:
         ``"ccf"``: the significance of a second star, those believed first; others: the logarithm of
         the odds of ``probability``.
     table : pandas.DataFrame
+    reference : float, optional
+        Threshold of the probabilities that weights were learned with. Where the table's column
+        ``threshold`` says another, the log odds are moved until both are the same: that a given
+        share of single stars is beyond it is all that calibrations of two surveys have in common.
     """
     if channel == "ccf":
         value = np.log1p(table["significance"].clip(lower=0.0)).to_numpy(dtype=float)
         out = value + np.where(table["n_components"].to_numpy() > 1, 10.0, 0.0)
         return np.where(table["n_components"].to_numpy() > 0, out, np.nan)
     p = table["probability"].to_numpy(dtype=float)
+    moved = 0.0
+    if reference is not None and "threshold" in table:
+        own = table["threshold"].to_numpy(dtype=float).clip(1e-6, 1 - 1e-6)
+        moved = logit(reference) - logit(own)
     with np.errstate(divide="ignore"):
-        return np.asarray(np.clip(logit(p), -LARGEST, LARGEST))
+        return np.asarray(np.clip(logit(p) + moved, -LARGEST, LARGEST))
 
 
 def found(channel: str, table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -82,8 +90,14 @@ def found(channel: str, table: pd.DataFrame) -> NDArray[np.bool_]:
     return table["is_binary"].to_numpy(dtype=bool)
 
 
-def evidence(channel: str, table: pd.DataFrame) -> Array:
-    """Return what a channel says (N, F), in a few numbers; NaN where it could not search."""
+def evidence(channel: str, table: pd.DataFrame, reference: float | None = None) -> Array:
+    """Return what a channel says (N, F), in a few numbers; NaN where it could not search.
+
+    Parameters
+    ----------
+    channel, table, reference
+        See `score`.
+    """
     if channel == "ccf":
         strength = np.log1p(table["significance"].clip(lower=0.0)).to_numpy(dtype=float)
         many = (table["n_components"].to_numpy() > 1).astype(float)
@@ -92,7 +106,7 @@ def evidence(channel: str, table: pd.DataFrame) -> Array:
         searched = np.where(table["n_components"].to_numpy() > 0, 0.0, np.nan)
         columns = [strength, many, sure, strength * many, np.nan_to_num(fast)]
         return np.column_stack(columns) + searched[:, None]
-    value = score(channel, table)
+    value = score(channel, table, reference)
     return np.column_stack([value, *(np.maximum(value - knot, 0.0) for knot in KNOTS)])
 
 
@@ -142,12 +156,15 @@ class Combination:
         Share of binaries that the probabilities assume.
     metrics : mapping
         What held-out stars showed.
+    references : mapping of str to float
+        Thresholds of the channels' probabilities that the weights were learned with.
     """
 
     weighings: tuple[Weighing, ...]
     false_positives: float
     prior: float
     metrics: Mapping[str, object] = field(default_factory=dict)
+    references: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -169,7 +186,7 @@ class Combination:
                 f"combination: found channels {', '.join(tables) or 'none'}; expected some of "
                 f"{', '.join(self.channels)}"
             )
-        x = {name: evidence(name, tables[name]) for name in known}
+        x = {name: evidence(name, tables[name], self.references.get(name)) for name in known}
         there = np.column_stack([np.isfinite(x[name]).all(axis=1) for name in known])
         odds, threshold = self._weighed(x, there, known)
         others = [name for name in INDEPENDENT if name in tables]
@@ -287,7 +304,12 @@ def combine(
         for names in combinations(x, size):
             values = np.hstack([x[name][known] for name in names])
             weighings.append(_weigh(names, values, kind, false_positives, shift))
-    return Combination(tuple(weighings), false_positives, assumed)
+    references = {
+        name: float(table["threshold"].median())
+        for name, table in tables.items()
+        if "threshold" in table
+    }
+    return Combination(tuple(weighings), false_positives, assumed, references=references)
 
 
 def _weigh(

@@ -96,6 +96,7 @@ class ModelDetector:
         parts = [self._chunk(spectra[start : start + CHUNK]) for start in starts]
         table = pd.concat(parts, ignore_index=True)
         table["probability"] = self.calibration.probability(table)
+        table["threshold"] = self.calibration.threshold
         table["is_binary"] = self.calibration.decide(table)
         return table
 
@@ -254,7 +255,8 @@ def detect_model(
         (`improvement_fraction`), ``gain_significance`` (`evenness`), ``delta_bic`` (of single
         minus binary, positive for two), ``n_pixels`` (pairs of pixels), ``snr``,
         ``single_<label>``, ``binary_<parameter>`` and their ``_err``, ``q``, ``dv`` (second minus
-        first, km/s), ``flux_ratio``, ``flags`` (`ModelFlag`), ``probability`` and ``is_binary``.
+        first, km/s), ``flux_ratio``, ``flags`` (`ModelFlag`), ``probability``, its
+        ``threshold`` (of the calibration) and ``is_binary``.
         With three stars also ``chi2_triple``, ``delta_bic_triple``, ``triple_<parameter>``.
 
     Raises
