@@ -219,11 +219,10 @@ class Correlator:
         transform = source.of_template("transform", best)
         transform *= np.where(seen, weight / total, 0.0).astype(np.float32)[:, :, None]
         transform *= source.data
+        ccf = lags_of(transform.sum(axis=1), self._size, self.oversampling, self.n_lags)
         return Correlation(
             self.step,
-            lags_of(transform.sum(axis=1), self._size, self.oversampling, self.n_lags).astype(
-                float
-            ),
+            ccf.astype(float),
             error,
             np.sqrt(arm_variance),
             np.einsum("na,nav->nv", part, source.of_template("acf", best)),
@@ -251,9 +250,8 @@ def _witnesses(spectra: Spectra) -> NDArray[np.bool_]:
     good = spectra.ivar > 0
     for arm in spectra.arms:
         ivar = spectra.ivar[:, arm]
-        some = ivar[
-            :, :: max(1, ivar.shape[1] // 1024)
-        ]  # a median of them all takes as long as a CCF
+        # The median of all pixels would take as long as a correlation.
+        some = ivar[:, :: max(1, ivar.shape[1] // 1024)]
         typical = np.median(some, axis=1, keepdims=True)
         good[:, arm] &= ivar > WORST * typical
     return good

@@ -277,12 +277,12 @@ def _products(j: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _scores(j: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the sums (N, M, B) of derivatives (N, M, P) times residuals (N, P) over blocks."""
-    starts = _starts(rest.shape[1])
-    whole = BLOCK * (len(starts) - 1)
-    pieces = (len(rest), -1, BLOCK)
-    scores = np.empty((*j.shape[:2], len(starts)), np.float32)
-    first = j[..., :whole].reshape(*j.shape[:2], -1, BLOCK)
-    np.einsum("nmbp,nbp->nmb", first, rest[:, :whole].reshape(pieces), out=scores[..., :-1])
+    number = len(_starts(rest.shape[1])) - 1  # the last may be longer
+    whole = BLOCK * number
+    scores = np.empty((*j.shape[:2], number + 1), np.float32)
+    first = j[..., :whole].reshape(*j.shape[:2], number, BLOCK)
+    left = rest[:, :whole].reshape(len(rest), number, BLOCK)
+    np.einsum("nmbp,nbp->nmb", first, left, out=scores[..., :-1])
     np.einsum("nmp,np->nm", j[..., whole:], rest[:, whole:], out=scores[..., -1])
     return scores
 
