@@ -53,7 +53,7 @@ def survey_of(source: SurveyStore, path: Path, n: int) -> SurveyStore:
     times = -(-n // rows)
     catalogue = pd.concat([one] * times, ignore_index=True).iloc[:n]
     catalogue["id"] = [f"{number:012d}" for number in range(n)]
-    catalogue.to_parquet(path / "catalogue.parquet", index=False)
+    catalogue.to_parquet(path / "catalogue.parquet", index=False, row_group_size=8192)
     (path / "products").mkdir(exist_ok=True)
     manifest["n_spectra"] = n
     (path / "manifest.json").write_text(json.dumps(manifest))
