@@ -1,7 +1,9 @@
 """Fixtures shared by every suite."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -115,3 +117,21 @@ def cluster():
         n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit="3GiB"
     ) as cluster:
         yield cluster
+
+
+def _module(name: str) -> ModuleType:
+    """Load a module of the folder tests by its path: tests are no package."""
+    spec = importlib.util.spec_from_file_location(
+        f"siderea_test_{name}", REPOSITORY / "tests" / f"{name}.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def given() -> ModuleType:
+    """The module tests/given_stars.py: stars without a population."""
+    return _module("given_stars")

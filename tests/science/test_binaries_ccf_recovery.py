@@ -3,9 +3,6 @@
 The templates are of the emulator that the simulation is made with; their labels are not the stars'.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
@@ -15,16 +12,8 @@ from siderea.binaries.templates import emulator_templates
 from siderea.simulate.spectra import TableOfStars, simulate_spectra
 
 
-def given_stars():
-    path = Path(__file__).resolve().parents[1] / "given_stars.py"
-    specification = importlib.util.spec_from_file_location("given_stars", path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def found():
+def found(given):
     rng = np.random.default_rng(20)
     rows = []
     for number in range(96):
@@ -36,10 +25,10 @@ def found():
             star["vsini"] = rng.uniform(20, 60)
         else:
             dv, cooler = rng.uniform(25, 120), rng.uniform(0, 600)
-            star |= given_stars().TWIN | {"teff_2": teff - cooler, "vsini": rng.uniform(1, 8)}
+            star |= given.TWIN | {"teff_2": teff - cooler, "vsini": rng.uniform(1, 8)}
             star |= {"rv_1": -dv / 2, "rv_2": dv / 2, "dv": dv, "radius_2": 1 - cooler / 4000}
         rows.append(star)
-    stars = TableOfStars(given_stars().table(*rows))
+    stars = TableOfStars(given.table(*rows))
     spectra, truth = simulate_spectra(len(rows), rng=4, population=stars)
     return detect_ccf(spectra), truth
 
@@ -68,7 +57,7 @@ def test_their_velocities_are_right(found):
 
 
 @pytest.fixture(scope="module")
-def rotators():
+def rotators(given):
     """Single stars and pairs of v sin i 20 to 55 km/s; lines of the templates are wrong by 30 %."""
     rng = np.random.default_rng(31)
     rows = []
@@ -78,11 +67,11 @@ def rotators():
         star["vsini"] = rng.uniform(20, 55)
         if number >= 48:
             dv, cooler = rng.uniform(28, 55), rng.uniform(0, 500)
-            star |= given_stars().TWIN | {"teff_2": teff - cooler, "vsini": star["vsini"]}
+            star |= given.TWIN | {"teff_2": teff - cooler, "vsini": star["vsini"]}
             star |= {"vsini_2": rng.uniform(20, 55), "radius_2": 1 - cooler / 4000}
             star |= {"rv_1": -dv / 2, "rv_2": dv / 2, "dv": dv}
         rows.append(star)
-    stars = TableOfStars(given_stars().table(*rows))
+    stars = TableOfStars(given.table(*rows))
     spectra, truth = simulate_spectra(len(rows), rng=5, population=stars)
     factor = gaussian_filter1d(rng.normal(size=spectra.n_pixels), 3.0)
     wrong = 1 - (1 - emulator_templates(spectra)) * np.exp(0.3 * factor / factor.std())

@@ -4,9 +4,6 @@ The spectra are simulated, then the depths of lines are multiplied by a factor e
 changes over three pixels and is the same in all stars. Stars that taught nothing are judged.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
@@ -19,15 +16,7 @@ from siderea.models.model_error import LTE
 from siderea.simulate.spectra import TableOfStars, simulate_spectra
 
 
-def given_stars():
-    path = Path(__file__).resolve().parents[1] / "given_stars.py"
-    specification = importlib.util.spec_from_file_location("given_stars", path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-def dwarfs(rng, n, *, binary=False):
+def dwarfs(given, rng, n, *, binary=False):
     rows = []
     for _ in range(n):
         teff = rng.uniform(5000, 6300)
@@ -35,17 +24,17 @@ def dwarfs(rng, n, *, binary=False):
         star |= {"vsini": rng.uniform(2, 8), "snr": 80.0, "radius": (teff / 5772) ** 1.5}
         if binary:
             second, dv = teff - rng.uniform(100, 600), rng.uniform(20, 80)
-            star |= given_stars().TWIN | {"teff_2": second, "logg_2": star["logg"] + 0.1}
+            star |= given.TWIN | {"teff_2": second, "logg_2": star["logg"] + 0.1}
             star |= {"radius_2": (second / 5772) ** 1.5, "dv": dv, "rv_1": -dv / 2, "rv_2": dv / 2}
         rows.append(star)
     return rows
 
 
 @pytest.fixture(scope="module")
-def survey():
+def survey(given):
     rng = np.random.default_rng(5)
-    rows = [*dwarfs(rng, 44), *dwarfs(rng, 30), *dwarfs(rng, 10, binary=True)]
-    stars = TableOfStars(given_stars().table(*rows))
+    rows = [*dwarfs(given, rng, 44), *dwarfs(given, rng, 30), *dwarfs(given, rng, 10, binary=True)]
+    stars = TableOfStars(given.table(*rows))
     whole, _ = simulate_spectra(len(rows), rng=rng, population=stars)
     pixels = slice(0, whole.arms[1].stop)  # two arms: half the time
     wrong = gaussian_filter1d(rng.normal(size=pixels.stop), 3.0)

@@ -26,12 +26,6 @@ def products() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def given() -> ModuleType:
-    """The module tests/given_stars.py: stars without a population."""
-    return _module("given_stars")
-
-
-@pytest.fixture(scope="session")
 def small() -> ModuleType:
     """The module tests/small_stars.py: short spectra of one and more stars."""
     return _module("small_stars")
