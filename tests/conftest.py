@@ -135,3 +135,21 @@ def _module(name: str) -> ModuleType:
 def given() -> ModuleType:
     """The module tests/given_stars.py: stars without a population."""
     return _module("given_stars")
+
+
+@pytest.fixture(scope="session")
+def products() -> ModuleType:
+    """The module tests/products.py: files of other surveys."""
+    return _module("products")
+
+
+@pytest.fixture(scope="session")
+def small() -> ModuleType:
+    """The module tests/small_stars.py: short spectra of one and more stars."""
+    return _module("small_stars")
+
+
+@pytest.fixture(scope="session")
+def explored() -> ModuleType:
+    """The module tests/explorer_store.py: a small store, and a client of its explorer."""
+    return _module("explorer_store")
